@@ -1,0 +1,42 @@
+# Everything runs in a virtual environment of its own; nothing is installed by hand.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: run test test-long lint bench docs clean
+.DEFAULT_GOAL := run
+
+# The main job on the sample trail that comes with the project, without a broker.
+run: $(READY)
+	$(BIN)/rolehawk replay examples/sample-trail/AWSLogs
+
+test: lint
+	$(BIN)/pytest -m "not long" -n auto
+
+# What takes minutes. No such test yet means pytest's exit status 5, which is no failure.
+test-long: $(READY)
+	$(BIN)/pytest -m long || test $$? -eq 5
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+bench: $(READY)
+	$(BIN)/python -m bench
+
+# What is generated from the code: the sample trail and the catalogue of detectors.
+docs: $(READY)
+	$(BIN)/python examples/make_sample_trail.py
+	$(BIN)/rolehawk detectors --format markdown -o docs/detectors.md
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("rolehawk needs Python 3.11 or newer: make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

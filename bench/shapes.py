@@ -1,0 +1,351 @@
+"""CloudTrail's own shapes, for trails that are made up: who calls, what a record looks like, and how it is filled in.
+
+A record is made once as a ``%``-template (`template`) and filled in as often as wanted, which is what makes the bench's
+hundreds of thousands cheap. What varies stands in angle brackets while the record is built: ``<account>``.
+Sources: AWS CloudTrail user guide, "CloudTrail record contents", "CloudTrail userIdentity element", "AWS Management
+Console sign-in events". Account ids, key ids and addresses are those that AWS and RFC 5737 keep for documentation.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from base64 import b32encode
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any, Final, NamedTuple
+
+Json = dict[str, Any]
+
+ORGANISATION: Final = "o-exampleorgid"
+GLOBAL_REGION: Final = "us-east-1"  # where calls of services without a region are recorded
+GLOBAL_SOURCES: Final = frozenset({"iam", "signin", "organizations", "route53", "account", "health"})
+
+GITHUB: Final = "token.actions.githubusercontent.com"
+
+# User agents, as the clients of early 2026 write them. m/ holds the SDK's feature ids, its source of credentials among them.
+BOTO_INSTANCE: Final = (
+    "Boto3/1.37.9 md/Botocore#1.37.9 ua/2.1 os/linux#6.1.129-138.220.amzn2023.x86_64 lang/python#3.11.11 m/0,b,Z"
+)
+BOTO_LAMBDA: Final = (
+    "Boto3/1.36.3 md/Botocore#1.36.3 ua/2.0 os/linux#5.10.234-225.895.amzn2.x86_64 lang/python#3.12.9 "
+    "exec-env/AWS_Lambda_python3.12"
+)
+BOTO_CRON: Final = (
+    "Boto3/1.26.165 Python/3.8.20 Linux/5.4.0-205-generic Botocore/1.29.165"  # an old server's, never updated
+)
+GO_INSTANCE: Final = "aws-sdk-go-v2/1.36.3 ua/2.1 os/linux lang/go#1.23.6 md/GOOS#linux md/GOARCH#amd64 m/0,E,e"
+JAVA_FARGATE: Final = (
+    "aws-sdk-java/2.30.31 ua/2.1 os/Linux#5.10.234-225.910.amzn2.x86_64 lang/java#21.0.6 exec-env/AWS_ECS_FARGATE m/D,z"
+)
+SSM_AGENT: Final = "amazon-ssm-agent/3.3.1802.0"
+JAVA_CONSOLE_SWITCH: Final = (
+    "AWS Signin, aws-internal/3 aws-sdk-java/1.12.781 Linux/5.10.234-225.895.amzn2int.x86_64 "
+    "OpenJDK_64-Bit_Server_VM/25.442-b06 java/1.8.0_442 vendor/Amazon.com_Inc."
+)
+TERRAFORM: Final = (
+    "APN/1.0 HashiCorp/1.0 Terraform/1.11.1 (+https://www.terraform.io) terraform-provider-aws/5.90.0 "
+    "aws-sdk-go-v2/1.36.3 ua/2.1 os/linux lang/go#1.23.5 md/GOOS#linux md/GOARCH#amd64 m/E,k"
+)
+CLI: Final = (
+    "aws-cli/2.24.22 md/awscrt#0.23.8 ua/2.1 os/macos#24.3.0 md/arch#arm64 lang/python#3.12.9 md/pyimpl#CPython "
+    "m/b,s,E,Z cfg/retry-mode#standard md/installer#source md/prompt#off md/command#{command}"
+)
+CLI_RUNNER: Final = (
+    "aws-cli/2.24.20 md/awscrt#0.23.8 ua/2.1 os/linux#6.8.0-1021-azure md/arch#x86_64 lang/python#3.12.9 "
+    "md/pyimpl#CPython exec-env/GitHubActions m/b,g,E,Z cfg/retry-mode#standard md/installer#exe md/command#{command}"
+)
+CLOUDSHELL: Final = (
+    "aws-cli/2.24.22 md/awscrt#0.23.8 ua/2.1 os/linux#6.1.129-138.220.amzn2023.x86_64 md/arch#x86_64 "
+    "lang/python#3.12.9 md/pyimpl#CPython exec-env/CloudShell m/b,z,E,Z cfg/retry-mode#standard md/command#{command}"
+)
+CHROME: Final = (
+    "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (KHTML, like Gecko) "
+    "Chrome/134.0.0.0 Safari/537.36"
+)
+FIREFOX: Final = "Mozilla/5.0 (X11; Ubuntu; Linux x86_64; rv:136.0) Gecko/20100101 Firefox/136.0"
+EDGE: Final = (
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) "
+    "Chrome/134.0.0.0 Safari/537.36 Edg/134.0.0.0"
+)
+
+
+class Call(NamedTuple):
+    """One API call: what is asked of which service, and what it answers."""
+
+    source: str  # eventSource without .amazonaws.com
+    name: str
+    request: Json | None = None
+    response: Json | None = None
+    reads: bool = True
+    additional: Json | None = None
+    resources: tuple[Json, ...] = ()
+    event_type: str = "AwsApiCall"
+    is_data: bool = False
+    error_message: str | None = None  # beside no errorCode, as failed sign-ins have it
+
+    @property
+    def is_global(self) -> bool:
+        """Whether it is recorded in us-east-1, wherever it is made from."""
+        return self.source in GLOBAL_SOURCES
+
+    def client(self, user_agent: str) -> str:
+        """Fill the command into a user agent of the AWS CLI; another comes back as it is."""
+        dashed = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", self.name).lower()
+        return user_agent.replace("{command}", f"{self.source}.{dashed}")
+
+
+def unique_id(prefix: str, name: str) -> str:
+    """Make an entity's unique id (AROA, AIDA): 21 characters, EXAMPLE among them, the same for the same name."""
+    return f"{prefix}EXAMPLE{b32encode(sha256(name.encode()).digest())[:10].decode()}"
+
+
+def access_key(prefix: str, bits: int) -> str:
+    """Make an access key id (AKIA, ASIA) of 48 bits: 20 characters that end in EXAMPLE, as in AWS's documentation."""
+    return f"{prefix}{b32encode(bits.to_bytes(6, 'big'))[:9].decode()}EXAMPLE"
+
+
+def uuid_of(bits: int) -> str:
+    """Write 128 bits as eventID and requestID are written."""
+    digits = f"{bits:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def expiry(at: int) -> str:
+    """Write when credentials run out as AssumeRole's answer does, which is no ISO 8601: ``Mar 2, 2026, 9:05:00 AM``."""
+    when = datetime.fromtimestamp(at, UTC)
+    return f"{when:%b} {when.day}, {when.year}, {when.hour % 12 or 12}:{when:%M:%S %p}"
+
+
+def role_arn(account: str, role: str, path: str = "/") -> str:
+    """Name a role."""
+    return f"arn:aws:iam::{account}:role{path}{role}"
+
+
+def session_arn(account: str, role: str, session: str) -> str:
+    """Name a role's session."""
+    return f"arn:aws:sts::{account}:assumed-role/{role}/{session}"
+
+
+def role_session(
+    account: str,
+    role: str,
+    session: str,
+    key: str | None,
+    created: str,
+    *,
+    path: str = "/",
+    mfa: bool = False,
+    context: Json | None = None,
+    **more: object,
+) -> Json:
+    """Make the identity of a role's session; `context` joins sessionContext, `more` the identity itself."""
+    role_id = unique_id("AROA", f"{account}/{role}")
+    issuer = {
+        "type": "Role",
+        "principalId": role_id,
+        "arn": role_arn(account, role, path),
+        "accountId": account,
+        "userName": role,
+    }
+    return {
+        "type": "AssumedRole",
+        "principalId": f"{role_id}:{session}",
+        "arn": session_arn(account, role, session),
+        "accountId": account,
+        **({"accessKeyId": key} if key else {}),
+        "sessionContext": {"sessionIssuer": issuer, "attributes": _attributes(created, mfa), **(context or {})},
+        **more,
+    }
+
+
+def user(account: str, name: str, key: str | None = None, created: str | None = None, *, mfa: bool = False) -> Json:
+    """Make the identity of an IAM user: with a key of his own, or (with `created`) a console session's."""
+    return {
+        "type": "IAMUser",
+        "principalId": unique_id("AIDA", f"{account}/{name}"),
+        "arn": f"arn:aws:iam::{account}:user/{name}",
+        "accountId": account,
+        **({"accessKeyId": key} if key else {}),
+        "userName": name,
+        **({"sessionContext": {"attributes": _attributes(created, mfa)}} if created else {}),
+    }
+
+
+def user_refused(account: str, name: str | None) -> Json:
+    """Make the identity of a failed sign-in: no ARN, and where the account has no such user, neither id nor name."""
+    known = {"principalId": unique_id("AIDA", f"{account}/{name}")} if name else {}
+    return {
+        "type": "IAMUser",
+        **known,
+        "accountId": account,
+        "accessKeyId": "",
+        "userName": name or "HIDDEN_DUE_TO_SECURITY_REASONS",
+    }
+
+
+def root(account: str, key: str = "", created: str | None = None, *, mfa: bool = False, **more: object) -> Json:
+    """Make the identity of an account's root."""
+    return {
+        "type": "Root",
+        "principalId": account,
+        "arn": f"arn:aws:iam::{account}:root",
+        "accountId": account,
+        "accessKeyId": key,
+        **({"sessionContext": {"attributes": _attributes(created, mfa)}} if created else {}),
+        **more,
+    }
+
+
+def service(name: str) -> Json:
+    """Make the identity of an AWS service; `name` is its whole host name."""
+    return {"type": "AWSService", "invokedBy": name}
+
+
+def web_identity(account: str, subject: str) -> Json:
+    """Make the identity that a CI job at GitHub assumes a role with."""
+    provider = f"arn:aws:iam::{account}:oidc-provider/{GITHUB}"
+    return {
+        "type": "WebIdentityUser",
+        "principalId": f"{provider}:sts.amazonaws.com:{subject}",
+        "userName": subject,
+        "identityProvider": provider,
+    }
+
+
+def saml_user(provider_id: str, name: str) -> Json:
+    """Make the identity that a person assumes a role with through SAML."""
+    return {
+        "type": "SAMLUser",
+        "principalId": f"{provider_id}:{name}",
+        "userName": name,
+        "identityProvider": provider_id,
+    }
+
+
+def assume_role(**more: Any) -> Call:  # noqa: ANN401 - any field of Call
+    """Make AssumeRole with its whole answer. Slots: role (its name), role_id, session, key, token, expires."""
+    answer = {
+        "credentials": {"accessKeyId": "<key>", "sessionToken": "<token>", "expiration": "<expires>"},
+        "assumedRoleUser": {
+            "assumedRoleId": "<role_id>:<session>",
+            "arn": "arn:aws:sts::<role_account>:assumed-role/<role>/<session>",
+        },
+    }
+    role = "arn:aws:iam::<role_account>:role/<role>"
+    request: Json = {"roleArn": role, "roleSessionName": "<session>"}
+    assumed: Json = {"accountId": "<role_account>", "type": "AWS::IAM::Role", "ARN": role}
+    fields: Json = {"source": "sts", "name": "AssumeRole", "request": request, "response": answer, **more}
+    return Call(resources=(assumed,), **fields)
+
+
+def console_login(*, mfa: bool = False, failure: str | None = None, name: str = "ConsoleLogin") -> Call:
+    """Make a sign-in event: the outcome stands in the response, the reason of a failure in errorMessage alone."""
+    return Call(
+        "signin",
+        name,
+        response={name: "Failure" if failure else "Success"},
+        reads=False,
+        additional={
+            "LoginTo": "https://console.aws.amazon.com/console/home?hashArgs=%23&isauthcode=true&state=hashArgsFromTB",
+            "MobileVersion": "No",
+            "MFAUsed": "Yes" if mfa else "No",
+        },
+        event_type="AwsConsoleSignIn",
+        error_message=failure,
+    )
+
+
+def template(
+    call: Call,
+    *,
+    denied: bool = False,
+    direct: bool = True,
+    console: bool = False,
+    endpoint: bool = False,
+    shared: bool = False,
+) -> str:
+    """Make a record's ``%``-template.
+
+    `direct`: by the caller's own client, thus with TLS details (the console's servers leave them out); `console`: with
+    credentials of a console session; `endpoint`: through a VPC endpoint; `shared`: recorded in two accounts.
+    Slots of every record: identity (JSON), time, region, address, agent, event_id, request_id, account, actor (an ARN);
+    shared_id for a shared one, and those of the call.
+    """
+    sign_in = call.event_type == "AwsConsoleSignIn"
+    region = GLOBAL_REGION if call.is_global else "<region>"
+    record: Json = {
+        "eventVersion": _VERSIONS.get(call.source, "1.11"),
+        "userIdentity": "<identity>",
+        "eventTime": "<time>",
+        "eventSource": f"{call.source}.amazonaws.com",
+        "eventName": call.name,
+        "awsRegion": region,
+        "sourceIPAddress": "<address>",
+        "userAgent": "<agent>",
+        **(_denial(call) if denied else {}),
+        **({"errorMessage": call.error_message} if call.error_message else {}),
+        "requestParameters": None if denied else call.request,
+        "responseElements": None if denied else call.response,
+        **({"additionalEventData": call.additional} if call.additional is not None else {}),
+        **({} if sign_in else {"requestID": "<request_id>"}),
+        "eventID": "<event_id>",
+        "readOnly": call.reads,
+        **({"resources": list(call.resources)} if call.resources else {}),
+        "eventType": call.event_type,
+        "managementEvent": not call.is_data,
+        "recipientAccountId": "<account>",
+        **({"sharedEventID": "<shared_id>"} if shared else {}),
+        **({"vpcEndpointId": "vpce-0example0<account>"} if endpoint else {}),
+        "eventCategory": "Data" if call.is_data else "Management",
+        **({"tlsDetails": _tls(call, region)} if _has_tls(call, direct, console) else {}),
+        **({"sessionCredentialFromConsole": "true"} if console else {}),
+    }
+    text = json.dumps(record, separators=(",", ":")).replace("%", "%%").replace('"<identity>"', "%(identity)s")
+    return re.sub(r"<(\w+)>", r"%(\1)s", text)
+
+
+_VERSIONS: Final = {"signin": "1.08", "sts": "1.08", "ec2": "1.10", "config": "1.09", "autoscaling": "1.08"}
+_DENIALS: Final = {
+    "ec2": "Client.UnauthorizedOperation",
+    "athena": "AccessDeniedException",
+    "glue": "AccessDeniedException",
+    "states": "AccessDeniedException",
+}
+
+
+# Services whose records hold no TLS details in the recorded trails that were looked at.
+_WITHOUT_TLS: Final = frozenset({"cloudformation", "dynamodb", "eks", "guardduty", "health", "sqs"})
+
+
+def _has_tls(call: Call, direct: bool, console: bool) -> bool:
+    if call.source in _WITHOUT_TLS or not direct:
+        return False
+    return call.source == "signin" or not console
+
+
+def _attributes(created: str, mfa: bool) -> Json:
+    return {"creationDate": created, "mfaAuthenticated": "true" if mfa else "false"}
+
+
+def _denial(call: Call) -> Json:
+    action = f"{call.source}:{call.name}"
+    why = f"because no identity-based policy allows the {action} action"
+    return {
+        "errorCode": _DENIALS.get(call.source, "AccessDenied"),
+        "errorMessage": f"User: <actor> is not authorized to perform: {action} {why}",
+    }
+
+
+def _tls(call: Call, region: str) -> Json:
+    host = f"{call.source}.amazonaws.com" if call.is_global else f"{call.source}.{region}.amazonaws.com"
+    if call.source == "signin":
+        host = f"{GLOBAL_REGION}.signin.aws.amazon.com"
+    return {"tlsVersion": "TLSv1.3", "cipherSuite": "TLS_AES_128_GCM_SHA256", "clientProvidedHostHeader": host}
+
+
+def log_path(account: str, region: str, delivered_at: int, unique: str) -> str:
+    """Name a log file as an organisation's trail does; `delivered_at` in seconds since 1970, `unique` 16 characters."""
+    when = datetime.fromtimestamp(delivered_at, UTC)
+    folder = f"AWSLogs/{ORGANISATION}/{account}/CloudTrail/{region}/{when:%Y/%m/%d}"
+    return f"{folder}/{account}_CloudTrail_{region}_{when:%Y%m%dT%H%MZ}_{unique}.json.gz"

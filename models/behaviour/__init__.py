@@ -1,0 +1,1 @@
+"""The behaviour desk: what an entity does."""

@@ -1,0 +1,232 @@
+"""The behaviour and grants desks: each files events under its own state, scores them, then learns.
+
+A desk is a function over its state. Detectors see the state as it was before the event; what an event or the passing
+of time yields goes to the tray: drafts for the incidents desk, changes of class, faults of detectors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from msgspec import Struct
+
+from models.behaviour.filing import Deed
+from models.behaviour.profile import MAX_FORMER_IDS, NEVER, SESSION_GAP_S, Profile, Session
+from models.detector import BehaviourState, Detector, GrantsState, Rule
+from models.entity import Actor
+from models.event import SIGN_IN_SERVICE, Event, api_key
+from models.facts import CONFIGURATION, CONSOLE_MARKERS, Facts
+from models.finding import Class, Draft, Exhibits, evidence_of
+from models.grants.account import AccountState
+from models.grants.sign_in import attempt_of
+from models.settings import Context
+
+MAX_ACCOUNTS: Final = 4096  # accounts at the grants desk; the one that signs in least recently known goes first
+
+
+class ClassChange(Struct, frozen=True):
+    """An entity turned out to be something else than was known."""
+
+    arn: str
+    class_: Class
+    tier: int | None
+
+
+class Fault(Struct, frozen=True):
+    """A detector raised: the event is named, the stream goes on."""
+
+    detector: str
+    event: Event
+    error: str
+
+
+class Tray(Struct):
+    """What the desks hand on."""
+
+    drafts: list[Draft] = []
+    changes: list[ClassChange] = []
+    faults: list[Fault] = []
+
+
+class BehaviourDesk:
+    """What each entity does. State: a profile for each, by ARN."""
+
+    def __init__(self, rules: Iterable[Rule[BehaviourState]], context: Context, tray: Tray) -> None:
+        self.profiles: dict[str, Profile] = {}
+        self.coverage_since = NEVER
+        self._rules = tuple(rules)
+        self._context = context
+        self._tray = tray
+        self._calls = {rule.detector.name: _keys(rule) for rule in self._rules}
+        self._facts = 0  # what any detector looks for in every event, one mask
+        for rule in self._rules:
+            self._facts |= rule.detector.facts
+        self._all_calls = frozenset().union(*self._calls.values())
+        self._has_sweeps = any(_sweeps(rule) for rule in self._rules)
+
+    def observe(self, event: Event, actor: Actor) -> bool:
+        """Score and learn what an entity itself does; says whether anything may lie on the tray."""
+        profile = self.profiles.get(actor.arn)
+        if profile is None or (actor.unique_id is not None and actor.unique_id != profile.unique_id):
+            profile = self._meet(actor)
+        at = event.at
+        if at >= profile.next_due_at:
+            self.sweep(profile, at)
+        session = profile.sessions.get(event.session_name)
+        if session is None or at - session.last_at > SESSION_GAP_S or at > session.ends_at:
+            session = profile.session_at(event.session_name, at)
+        facts = event.facts
+        is_worth_a_look = facts & ~session.facts or facts & self._facts or event.api.key in self._all_calls
+        if is_worth_a_look:
+            self._look(event, profile, session, facts, is_own=True)
+        session.events += 1
+        profile.events += 1
+        if at > session.last_at:
+            session.last_at = at
+        if at > profile.last_at:
+            profile.last_at = at
+        if at < profile.first_at:
+            profile.first_at = at
+        return bool(is_worth_a_look)
+
+    def observe_deed(self, event: Event, deed: Deed) -> None:
+        """Score and learn what is done to an entity."""
+        profile = self.profiles.get(deed.arn)
+        if profile is None:
+            profile = self.profiles[deed.arn] = Profile(deed.arn, deed.type, deed.account_id, deed.path)
+        if deed.unique_id is not None:
+            profile = self._with_id(profile, deed.unique_id)
+        profile.path = deed.path or profile.path
+        if event.at < profile.first_at:
+            profile.first_at = event.at
+        if deed.session_name is None:
+            self._look_at_configuration(event, profile, deed)
+            return
+        session = profile.issued_session(deed.session_name, event.at)
+        if deed.facts & ~session.facts or not session.stance:
+            self._look(event, profile, session, deed.facts, is_own=False)
+
+    def sweep(self, profile: Profile, now: int) -> None:
+        """Run what time alone has made true for an entity by `now`."""
+        state = BehaviourState(
+            profile, None, 0, is_own=False, coverage_since=self.coverage_since, context=self._context
+        )
+        for rule in self._rules:
+            self._tray.drafts += rule.sweep(state, now)
+        self._plan(profile)
+
+    def sweep_due(self, now: int) -> None:
+        """Run what time alone has made true by `now`, for all entities in the order of their ARNs."""
+        if self._has_sweeps:
+            for arn in sorted(arn for arn, profile in self.profiles.items() if profile.next_due_at <= now):
+                self.sweep(self.profiles[arn], now)
+
+    def _look(self, event: Event, profile: Profile, session: Session, facts: int, *, is_own: bool) -> None:
+        """Score what an event shows of a session, then learn it."""
+        self._score(event, profile, session, facts, facts & ~session.facts, is_own=is_own)
+        if is_own and facts & CONSOLE_MARKERS and profile.type in ("role", "user") and not facts & Facts.SSO_ROLE:
+            if session.visit is None:
+                session.visit = Exhibits()
+            session.visit.add([evidence_of(event)], 1)
+        if (facts & ~session.facts or not session.stance) and profile.learn(session, facts):
+            self._tray.changes.append(ClassChange(profile.arn, profile.class_, profile.tier))
+        self._plan(profile)
+
+    def _look_at_configuration(self, event: Event, profile: Profile, deed: Deed) -> None:
+        new = deed.facts & CONFIGURATION & ~profile.configuration
+        self._score(event, profile, None, deed.facts, new, is_own=False)
+        if deed.what is not None and profile.configure(deed.what, event.at, deed.facts, deed.clears):
+            self._tray.changes.append(ClassChange(profile.arn, profile.class_, profile.tier))
+        self._plan(profile)
+
+    def _score(
+        self, event: Event, profile: Profile, session: Session | None, facts: int, new: int, *, is_own: bool
+    ) -> None:
+        state: BehaviourState | None = None
+        for rule in self._rules:
+            detector = rule.detector
+            if (
+                facts & detector.facts
+                or new & detector.new_facts
+                or (is_own and event.api.key in self._calls[detector.name])
+            ):
+                if state is None:
+                    state = BehaviourState(profile, session, facts, is_own, self.coverage_since, self._context)
+                observe(rule, event, state, self._tray)
+
+    def _plan(self, profile: Profile) -> None:
+        """Note when the entity is next due, if any detector waits for time to pass."""
+        if self._has_sweeps:
+            state = BehaviourState(profile, None, 0, False, self.coverage_since, self._context)
+            due = [at for rule in self._rules if (at := rule.detector.due_at(state)) is not None]
+            profile.next_due_at = min(due, default=NEVER)
+
+    def _meet(self, actor: Actor) -> Profile:
+        """Find or make the profile of an entity that acts; another unique id under its name makes it a new one."""
+        profile = self.profiles.get(actor.arn)
+        if profile is None:
+            profile = self.profiles[actor.arn] = Profile(actor.arn, actor.type, actor.account_id)
+        if actor.unique_id is not None:
+            profile = self._with_id(profile, actor.unique_id)
+        profile.path = actor.path or profile.path
+        return profile
+
+    def _with_id(self, profile: Profile, unique_id: str) -> Profile:
+        """Give the profile that a unique id belongs to: a different one that is known starts afresh."""
+        known = profile.unique_id
+        if known is None:
+            profile.unique_id = unique_id
+        elif unique_id != known and unique_id not in profile.former_ids:
+            former = [*profile.former_ids, known][-MAX_FORMER_IDS:]
+            profile = Profile(profile.arn, profile.type, profile.account_id, None, unique_id, former)
+            self.profiles[profile.arn] = profile
+            self._tray.changes.append(ClassChange(profile.arn, profile.class_, profile.tier))
+        return profile
+
+
+class GrantsDesk:
+    """Who may do what, account by account. State: one for each account."""
+
+    calls: Final = frozenset({api_key(SIGN_IN_SERVICE, "ConsoleLogin")})
+
+    def __init__(self, rules: Iterable[Rule[GrantsState]], context: Context, tray: Tray) -> None:
+        self.accounts: dict[str, AccountState] = {}
+        self.coverage_since = NEVER
+        self._rules = tuple((rule, _keys(rule)) for rule in rules)
+        self._context = context
+        self._tray = tray
+
+    def observe(self, event: Event) -> None:
+        """Score and learn an event of the account it was delivered to."""
+        identity = event.record.user_identity
+        account_id = event.account_id or (identity.account_id if identity else None) or "unknown"
+        account = self.accounts.get(account_id) or self._open(account_id)
+        state = GrantsState(account, self.coverage_since, self._context)
+        for rule, calls in self._rules:
+            if event.api.key in calls:
+                observe(rule, event, state, self._tray)
+        if (attempt := attempt_of(event)) is not None:
+            account.learn(attempt)
+
+    def _open(self, account_id: str) -> AccountState:
+        if len(self.accounts) >= MAX_ACCOUNTS:
+            del self.accounts[next(iter(self.accounts))]
+        account = self.accounts[account_id] = AccountState(account_id)
+        return account
+
+
+def observe(rule: Rule[Any], event: Event, state: BehaviourState | GrantsState, tray: Tray) -> None:
+    """Run one detector on one event; what it raises is its own fault and nobody else's loss."""
+    try:
+        tray.drafts += rule.observe(event, state)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the next detector and the next event go on
+        tray.faults.append(Fault(rule.detector.name, event, f"{type(error).__name__}: {error}"))
+
+
+def _keys(rule: Rule[Any]) -> frozenset[str]:
+    return frozenset(api_key(*call) for call in rule.detector.calls)
+
+
+def _sweeps(rule: Rule[Any]) -> bool:
+    return type(rule.detector).sweep is not Detector.sweep

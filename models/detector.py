@@ -1,0 +1,184 @@
+"""The detector contract: one class says when it looks, what it decides, and how it is tuned.
+
+A detector is immutable and pure: it is handed an event and the state as it was before that event, and yields a draft
+for each matching event. Ids, evidence, baseline, severity overrides and staging are this module's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
+
+from msgspec import Meta, Struct
+
+from models.behaviour.profile import HOUR_S, Profile, Session, maturity
+from models.event import Event
+from models.finding import Draft, EntityRef, Exhibits, Maturity, Severity, Stage, Who, evidence_of, one_line, who
+from models.grants.account import AccountState
+from models.settings import Context
+
+Desk = Literal["behaviour", "grants", "incidents"]
+Life = Literal["incident", "condition"]
+ChainStage = Literal["initial access", "discovery", "persistence", "escalation", "evasion", "exfiltration"]
+Family = Literal["console", "grants", "guardrails", "keys", "use", "behaviour"]
+
+
+class BehaviourState(Struct, frozen=True):
+    """What a behaviour detector sees: an entity as it was before the event, and what the event brings to it."""
+
+    profile: Profile
+    session: Session | None  # None where the event concerns the entity itself and no session of it
+    facts: int  # of the event, as far as they concern this entity
+    is_own: bool  # False where the event is done to the entity: its role assumed, its trust changed
+    coverage_since: int
+    context: Context
+
+    @property
+    def entity(self) -> EntityRef:
+        """Whom a finding is about, unless the detector says otherwise."""
+        return EntityRef(self.profile.arn, self.profile.type)
+
+    @property
+    def account_id(self) -> str | None:
+        """The entity's account."""
+        return self.profile.account_id
+
+    def maturity(self, at: int) -> Maturity:
+        """Say how long the entity had been known at that time."""
+        return maturity(self.profile.first_at, at)
+
+
+class GrantsState(Struct, frozen=True):
+    """What a grants detector sees: an account as it was before the event."""
+
+    account: AccountState
+    coverage_since: int
+    context: Context
+
+    @property
+    def entity(self) -> EntityRef:
+        """Whom a finding is about, unless the detector says otherwise."""
+        return EntityRef(self.account.account_id, "account")
+
+    @property
+    def account_id(self) -> str | None:
+        """The account."""
+        return self.account.account_id
+
+    def maturity(self, at: int) -> Maturity:
+        """Say how long the account had been known at that time."""
+        return maturity(self.coverage_since, at)
+
+
+State = TypeVar("State", BehaviourState, GrantsState)
+
+
+class Detector(Struct, Generic[State], frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One detection. Its fields are its own tuning; class variables describe it.
+
+    `observe` yields a draft for *each* matching event. A detector whose finding comes true by time alone gives
+    `due_at` and `sweep` too.
+    """
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    family: ClassVar[Family]
+    desk: ClassVar[Desk]
+    severity: ClassVar[Severity]
+    life: ClassVar[Life] = "incident"
+    attack: ClassVar[tuple[str, ...]]
+    chain_stage: ClassVar[ChainStage | None] = None
+    known_gaps: ClassVar[str]
+    runbook: ClassVar[str]
+    order_free: ClassVar[bool] = False
+    # When to look: at calls by (eventSource, eventName without version), at facts, at facts new to their session.
+    calls: ClassVar[tuple[tuple[str, str], ...]] = ()
+    facts: ClassVar[int] = 0
+    new_facts: ClassVar[int] = 0
+
+    def observe(self, event: Event, state: State) -> Iterable[Draft]:
+        """Yield a draft for each matter that this event is evidence of."""
+        raise NotImplementedError
+
+    def due_at(self, state: State) -> int | None:  # noqa: ARG002
+        """Say when, at the earliest, `sweep` would find something; None while nothing is in sight."""
+        return None
+
+    def sweep(self, state: State, now: int) -> Iterable[Draft]:  # noqa: ARG002
+        """Yield what the passing of time alone has made true by `now`, dated to the instant it came true."""
+        return ()
+
+    def draft(  # noqa: PLR0913 - a finding has that many parts
+        self,
+        event: Event,
+        state: State,
+        *,
+        subject: str | None,
+        title: str,
+        summary: str,
+        seen: dict[str, Any],
+        expected: dict[str, Any],
+        severity: Severity | None = None,
+        entity: EntityRef | None = None,
+        actor: Who | None = None,
+        exhibits: Exhibits | None = None,
+    ) -> Draft:
+        """Make a draft about the state's entity, with the event as evidence unless other exhibits are given."""
+        if exhibits is None:
+            exhibits = Exhibits(1, [evidence_of(event)])
+        else:  # what is handed in may be state, which goes on growing
+            exhibits = Exhibits(exhibits.count, exhibits.kept.copy())
+        return Draft(
+            detector=self.name,
+            entity=entity or state.entity,
+            subject=subject,
+            at=event.at,
+            severity=self.severity if severity is None else severity,
+            account_id=state.account_id or event.account_id,
+            actor=actor or who(event),
+            title=one_line(title),
+            summary=summary,
+            seen=seen,
+            expected=expected,
+            exhibits=exhibits,
+            maturity=state.maturity(event.at),
+            coverage_since=state.coverage_since,
+            attack=self.attack,
+            runbook=runbook_address(self.name),
+        )
+
+
+class Tuning(Struct, frozen=True, kw_only=True):
+    """What the settings may say of any detector."""
+
+    enabled: bool = True
+    severity: str | None = None
+    stage: Stage = "live"
+    quiet_hours: Annotated[float, Meta(gt=0, le=24 * 366)] = 24.0
+
+
+class Rule(Struct, Generic[State], frozen=True):
+    """A detector as it is in force: with the severity, stage and quiet time of the settings."""
+
+    detector: Detector[State]
+    tuning: Tuning = Tuning()
+
+    def observe(self, event: Event, state: State) -> list[Draft]:
+        """Run the detector on one event."""
+        return [self._stamp(draft) for draft in self.detector.observe(event, state)]
+
+    def sweep(self, state: State, now: int) -> list[Draft]:
+        """Run what is due by time alone."""
+        return [self._stamp(draft) for draft in self.detector.sweep(state, now)]
+
+    def _stamp(self, draft: Draft) -> Draft:
+        if self.tuning.severity is not None:
+            draft.severity = Severity.parse(self.tuning.severity)
+        draft.stage = self.tuning.stage
+        draft.quiet_s = int(self.tuning.quiet_hours * HOUR_S) if self.detector.life == "incident" else None
+        return draft
+
+
+def runbook_address(name: str) -> str:
+    """Say where a detector's runbook stands."""
+    return f"docs/detectors.md#{name}"

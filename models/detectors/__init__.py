@@ -1,0 +1,57 @@
+"""The detectors: one file each, one line each in the registry."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from models.detector import Detector, Rule, Tuning
+from models.detectors.console.console_login_failures import ConsoleLoginFailures
+from models.detectors.console.machine_role_console import MachineRoleConsole
+from models.detectors.console.unfederated_console_login import UnfederatedConsoleLogin
+from models.detectors.use.root_use import RootUse
+from models.finding import Severity
+from models.settings import Settings, SettingsError, convert, unknown
+
+REGISTRY: Final[tuple[type[Detector[Any]], ...]] = (
+    ConsoleLoginFailures,
+    MachineRoleConsole,
+    RootUse,
+    UnfederatedConsoleLogin,
+)
+
+
+def build(settings: Settings, file: str = "rolehawk.toml") -> list[Rule[Any]]:
+    """Make every detector that the settings leave enabled, tuned as they say.
+
+    Raises SettingsError for a detector, key or value that does not exist.
+    """
+    known = {detector.name: detector for detector in REGISTRY}
+    for name in settings.detectors:
+        if name not in known:
+            raise unknown(name, list(known), file, "detectors")
+    rules = [_rule(detector, settings.detectors.get(name, {}), file) for name, detector in known.items()]
+    return [rule for rule in rules if rule.tuning.enabled]
+
+
+def tuning_of(detector: type[Detector[Any]]) -> dict[str, Any]:
+    """List a detector's own settings with their defaults."""
+    return {field.encode_name: field.default for field in msgspec.structs.fields(detector)}
+
+
+def _rule(detector: type[Detector[Any]], table: dict[str, Any], file: str) -> Rule[Any]:
+    path = f"detectors.{detector.name}"
+    common = {field.encode_name for field in msgspec.structs.fields(Tuning)}
+    own = set(tuning_of(detector))
+    for key in table:
+        if key not in common | own:
+            raise unknown(key, sorted(common | own), file, path)
+    tuning = convert({key: value for key, value in table.items() if key in common}, Tuning, file, path)
+    if tuning.severity is not None:
+        try:
+            Severity.parse(tuning.severity)
+        except ValueError as error:
+            raise SettingsError(f"{file}: {path}.severity: {error}") from None
+    made = convert({key: value for key, value in table.items() if key in own}, detector, file, path)
+    return Rule(made, tuning)

@@ -1,0 +1,1 @@
+"""Console access: who is in the AWS console, and should not be."""

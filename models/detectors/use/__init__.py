@@ -1,0 +1,1 @@
+"""Use of what should lie unused."""

@@ -1,0 +1,213 @@
+"""The engine: files each event at the desks that it concerns, and takes what they yield to the incidents desk.
+
+The same engine runs in a replay, in a worker and inside a test. It knows no detector by name, reads no clock, and its
+state is plain data that round-trips through bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
+
+from models.behaviour.evidence import Kind
+from models.behaviour.filing import FILED_CALLS, deed_of
+from models.behaviour.profile import NEVER, Profile
+from models.desks import BehaviourDesk, Fault, GrantsDesk, Tray
+from models.detector import Rule
+from models.event import Event
+from models.facts import LADDER, Facts
+from models.finding import Class, Finding
+from models.grants.account import AccountState
+from models.incidents.life import IncidentsDesk, Matter
+from models.record import iso
+from models.settings import Context, Settings
+
+STATE_VERSION: Final = 1
+_FAILED: Final = int(Facts.SIGN_IN_FAILED)
+_FILED_ELSEWHERE: Final = FILED_CALLS | GrantsDesk.calls
+
+
+class StateVersionError(ValueError):
+    """State written by a version that this one cannot read."""
+
+
+class EngineState(Struct):
+    """All that an engine knows, as it is stored."""
+
+    version: int
+    now: int
+    coverage_since: int
+    profiles: dict[str, Profile]
+    accounts: dict[str, AccountState]
+    matters: dict[str, Matter]
+    classes: dict[str, tuple[Class, int | None]]
+
+
+class FactCount(Struct, frozen=True):
+    """One piece of evidence of what a principal is, and the number of its sessions that showed it."""
+
+    tier: int
+    fact: str
+    count: int
+
+
+class SessionCount(Struct, frozen=True):
+    """A principal's sessions by what they were."""
+
+    human: int
+    machine: int
+    unknown: int
+
+
+class Principal(Struct, kw_only=True, rename={"class_": "class"}):
+    """Who is human, who is machine, and why. The order of the fields is the order in which they are written."""
+
+    arn: str
+    type: str
+    account_id: str | None
+    kind: Kind
+    class_: Class
+    tier: int | None
+    probability: float | None
+    evidence: list[FactCount]
+    sessions: SessionCount
+    events: int
+    first_seen: str
+    last_seen: str
+    path: str | UnsetType = UNSET  # once known
+
+
+class Engine:
+    """The three desks, one after another."""
+
+    def __init__(
+        self,
+        rules: Iterable[Rule[Any]],
+        settings: Settings | None = None,
+        on_fault: Callable[[Fault], None] | None = None,
+    ) -> None:
+        rules = tuple(rules)
+        context = Context(settings)
+        self.now = -NEVER
+        self._tray = Tray()
+        self._on_fault = on_fault
+        self.behaviour = BehaviourDesk(
+            (rule for rule in rules if rule.detector.desk == "behaviour"), context, self._tray
+        )
+        self.grants = GrantsDesk((rule for rule in rules if rule.detector.desk == "grants"), context, self._tray)
+        self.incidents = IncidentsDesk()
+
+    def feed(self, events: Iterable[Event]) -> None:
+        """Score and learn events; in their order a replay is exact."""
+        behaviour, grants, tray = self.behaviour, self.grants, self._tray
+        for event in events:
+            if event.at < behaviour.coverage_since:
+                behaviour.coverage_since = grants.coverage_since = event.at
+            if event.at > self.now:
+                self.now = event.at
+            # A sign-in that failed is nobody's act: whose name was typed stands at the grants desk.
+            actor = event.actor
+            may_have_yielded = actor is not None and not event.facts & _FAILED and behaviour.observe(event, actor)
+            key = event.api.key
+            if key in _FILED_ELSEWHERE:
+                may_have_yielded = True
+                if (deed := deed_of(event)) is not None:
+                    behaviour.observe_deed(event, deed)
+                if key in grants.calls:
+                    grants.observe(event)
+            if may_have_yielded and (tray.drafts or tray.changes or tray.faults):
+                self._hand_on()
+
+    def tick(self, now: int) -> None:
+        """Let time pass to `now`: what it alone makes true becomes a finding, what has been quiet closes."""
+        self.now = max(self.now, now)
+        self.behaviour.sweep_due(self.now)
+        self._hand_on()
+        self.incidents.tick(self.now)
+
+    def findings(self) -> list[Finding]:
+        """List all findings in their present state, by the time they opened, then by id."""
+        return self.incidents.findings()
+
+    def principals(self) -> list[Principal]:
+        """List whatever acted or was assumed, by ARN."""
+        profiles = self.behaviour.profiles
+        return [_principal(profiles[arn]) for arn in sorted(profiles) if profiles[arn].stances]
+
+    def snapshot(self) -> bytes:
+        """Write the whole state as bytes."""
+        return msgspec.msgpack.encode(
+            EngineState(
+                STATE_VERSION,
+                self.now,
+                self.behaviour.coverage_since,
+                self.behaviour.profiles,
+                self.grants.accounts,
+                self.incidents.matters,
+                self.incidents.classes,
+            )
+        )
+
+    def restore(self, data: bytes) -> None:
+        """Take up the state that `snapshot` wrote; raises StateVersionError where the version is another."""
+        try:
+            version = msgspec.msgpack.decode(data, type=_Version).version
+            if version != STATE_VERSION:
+                raise StateVersionError(f"state has version {version}, this is for version {STATE_VERSION}")
+            state = msgspec.msgpack.decode(data, type=EngineState)
+        except msgspec.MsgspecError as error:
+            raise StateVersionError(f"state cannot be read: {error}") from None
+        self.now = state.now
+        self.behaviour.coverage_since = self.grants.coverage_since = state.coverage_since
+        self.behaviour.profiles = state.profiles
+        self.grants.accounts = state.accounts
+        self.incidents.matters = state.matters
+        self.incidents.classes = state.classes
+
+    def _hand_on(self) -> None:
+        """Take what lies on the tray to the incidents desk, classes first."""
+        tray = self._tray
+        for change in tray.changes:
+            self.incidents.learn_class(change.arn, change.class_, change.tier)
+        for draft in tray.drafts:
+            self.incidents.fold(draft)
+        if self._on_fault is not None:
+            for fault in tray.faults:
+                self._on_fault(fault)
+        tray.changes.clear()
+        tray.drafts.clear()
+        tray.faults.clear()
+
+
+class _Version(Struct):
+    version: int
+
+
+def _principal(profile: Profile) -> Principal:
+    answer = profile.answer()
+    sessions = max(sum(profile.stances.values()), 1)
+    counted = {1 << bit: count for bit, count in profile.shown.items()}
+    for fact in LADDER:
+        if profile.configuration & fact:  # the entity's own, so it holds for all its sessions
+            counted[int(fact)] = sessions
+    evidence = [
+        FactCount(rung.tier, rung.text, counted[int(fact)]) for fact, rung in LADDER.items() if int(fact) in counted
+    ]
+    return Principal(
+        arn=profile.arn,
+        type=profile.type,
+        account_id=profile.account_id,
+        kind=answer.kind,
+        class_=answer.verdict.class_,
+        tier=answer.verdict.tier,
+        probability=None,
+        evidence=sorted(evidence, key=lambda each: (each.tier, -each.count, each.fact)),
+        sessions=SessionCount(answer.human, answer.machine, answer.unknown),
+        events=profile.events,
+        first_seen=iso(profile.first_at),
+        last_seen=iso(max(profile.last_at, profile.first_at)),
+        path=profile.path or UNSET,
+    )

@@ -1,0 +1,221 @@
+"""An event as the desks see it: when, which call, who, with what client, and the facts it shows.
+
+Reading is one step from a decoded `Record`. What repeats (identities, user agents, APIs) is worked out once and kept
+in bounded caches.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from operator import attrgetter
+from typing import Any, Final
+
+from msgspec import Struct
+
+from models import record as spelling
+from models.client import MAX_USER_AGENT, Client, parse_client
+from models.entity import CONSOLE_SESSION, Actor, identify
+from models.facts import CONSOLE_MARKERS, Facts
+from models.record import Record, epoch, is_false, is_true, parameters
+
+MAX_CACHED: Final = 16_384  # identities, clients and APIs each; a full cache starts over
+
+# Order within one second, in which a whole script can run: makers of things and sessions, then the rest, then removals.
+_FIRST = re.compile(r"Create|AssumeRole|Get(?:Session|Federation|Signin)Token|ConsoleLogin|SwitchRole")
+_LAST = re.compile(r"Delete|Detach|Remove")
+# Lambda and CloudFront append an API version to the name: AddPermission20150331v2, CreateDistribution2020_05_31.
+_VERSION = re.compile(r"(?<=[a-z])\d{4}_?\d{2}_?\d{2}(?:v\d+)?$")
+
+SIGN_IN_SERVICE: Final = "signin.amazonaws.com"
+_DENIALS: Final = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "UnauthorizedException"})
+_SIGN_IN_FACTS: Final = {
+    "ConsoleLogin": Facts.SIGN_IN,
+    "SwitchRole": Facts.SWITCHED_ROLE,
+    "GetSigninToken": Facts.SIGNIN_TOKEN,
+}
+# What a browser or a console client in the user agent is worth nothing in: data events, web identity, presigned URLs.
+_CLIENT_MARKERS: Final = CONSOLE_MARKERS | Facts.BROWSER
+_LOOKED_AT: Final = Facts.BROWSER | Facts.CONSOLE_CLIENT | Facts.CLOUDSHELL | Facts.AGENT_CLIENT
+_NAMES_BY_CREDENTIAL: Final = frozenset({"user", "root", "federated-user"})
+
+
+class UnreadableError(ValueError):
+    """A record that cannot be placed in time: says which field, and why."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{field}: {reason}")
+        self.field = field
+        self.reason = reason
+
+
+class Api(Struct, frozen=True, gc=False):
+    """Which call was made: CloudTrail's eventSource and eventName, the latter without its version."""
+
+    source: str
+    name: str
+    rank: int  # 0 makes, 1 neither, 2 removes: the order within one second
+    key: str  # "source:name", one string for all tables that are keyed by the call
+
+
+class Event(Struct, gc=False):
+    """One event, placed in time and attributed."""
+
+    at: int  # seconds since 1970, UTC
+    rank: int
+    event_id: str
+    api: Api
+    actor: Actor | None
+    client: Client
+    session_name: str
+    facts: int
+    record: Record
+
+    @property
+    def account_id(self) -> str | None:
+        """The account that the event was delivered to, else the actor's."""
+        return self.record.recipient_account_id or (self.actor.account_id if self.actor else None)
+
+    @property
+    def is_denied(self) -> bool:
+        """Whether AWS refused the call; not-found and throttling errors are no denials."""
+        code = self.record.error_code
+        return code is not None and code.removeprefix("Client.") in _DENIALS
+
+    @property
+    def is_failed(self) -> bool:
+        """Whether the call changed nothing: any error, or a sign-in that failed."""
+        return self.record.error_code is not None or bool(self.facts & Facts.SIGN_IN_FAILED)
+
+    def request(self) -> dict[str, Any]:
+        """Decode requestParameters."""
+        return parameters(self.record.request_parameters)
+
+    def response(self) -> dict[str, Any]:
+        """Decode responseElements."""
+        return parameters(self.record.response_elements)
+
+    def additional(self) -> dict[str, Any]:
+        """Decode additionalEventData."""
+        return parameters(self.record.additional_event_data)
+
+
+# The one order of events (duplicates share their time, so they lie side by side): what a sort compares.
+in_order = attrgetter("at", "rank", "event_id")
+
+
+def digest(record: Record) -> str:
+    """Hash all that is read of a record: 32 hex digits, the same for copies that do not differ in it."""
+    return hashlib.sha256(spelling.encode(record)).hexdigest()[:32]
+
+
+def api_key(source: str, name: str) -> str:
+    """Join eventSource and eventName (without its version) into one key."""
+    return f"{source}:{name}"
+
+
+class EventReader:
+    """Reads records into events; keeps what repeats."""
+
+    def __init__(self) -> None:
+        self._actors: dict[
+            str | None, tuple[spelling.UserIdentity, Actor]
+        ] = {}  # by key or ARN: the last identity seen
+        self._clients: dict[str | None, Client] = {None: parse_client("")}
+        self._apis: dict[tuple[str | None, str | None], Api] = {}
+
+    def read(self, record: Record) -> Event:
+        """Place a record in time and attribute it.
+
+        Raises UnreadableError where it has no readable time or no event name: nothing can be said of it then.
+        """
+        when = record.event_time or record.timestamp
+        if when is None:
+            raise UnreadableError("eventTime", "missing")
+        try:
+            at = epoch(when)
+        except (ValueError, OverflowError):
+            raise UnreadableError("eventTime", "not an ISO 8601 instant") from None
+        api = self._apis.get((record.event_source, record.event_name)) or self._new_api(record)
+        client = self._clients.get(record.user_agent) or self._new_client(record.user_agent)
+        identity = record.user_identity
+        if identity is None:
+            actor = None
+        else:
+            known = self._actors.get(identity.access_key_id or identity.arn or identity.invoked_by)
+            if known is not None and known[0] == identity:
+                actor = known[1]
+            else:
+                actor = self._new_actor(identity, record.source_ip_address)
+        facts = client.facts if actor is None else client.facts | actor.facts
+        if (
+            record.session_credential_from_console is not None
+            or record.event_type != "AwsApiCall"
+            or facts & _LOOKED_AT
+        ):
+            facts = _console_facts(record, api, facts)
+        if actor is None or (facts & CONSOLE_MARKERS and actor.type in _NAMES_BY_CREDENTIAL):
+            session_name = CONSOLE_SESSION
+        else:
+            session_name = actor.session_name
+        return Event(at, api.rank, record.event_id or digest(record), api, actor, client, session_name, facts, record)
+
+    def _new_api(self, record: Record) -> Api:
+        name = record.event_name
+        if not name:
+            raise UnreadableError("eventName", "missing")
+        if len(self._apis) >= MAX_CACHED:
+            self._apis.clear()
+        source, name = record.event_source or "", _VERSION.sub("", name)
+        rank = 0 if _FIRST.match(name) else 2 if _LAST.match(name) else 1
+        api = self._apis[record.event_source, record.event_name] = Api(source, name, rank, api_key(source, name))
+        return api
+
+    def _new_client(self, user_agent: str | None) -> Client:
+        client = parse_client(user_agent or "")
+        if user_agent is not None and len(user_agent) <= MAX_USER_AGENT:
+            if len(self._clients) >= MAX_CACHED:
+                self._clients.clear()
+            self._clients[user_agent] = client
+        return client
+
+    def _new_actor(self, identity: spelling.UserIdentity, source_address: str | None) -> Actor | None:
+        actor = identify(identity, None)
+        if actor is None:  # the address may still name a service, but then it is not the identity alone that does
+            return identify(identity, source_address)
+        if len(self._actors) >= MAX_CACHED:
+            self._actors.clear()
+        self._actors[identity.access_key_id or identity.arn or identity.invoked_by] = identity, actor
+        return actor
+
+
+def _console_facts(record: Record, api: Api, facts: int) -> int:
+    """Add what only this event's own fields say of the console, and take off what they forbid to believe."""
+    if is_true(record.session_credential_from_console):
+        facts |= Facts.CONSOLE_FLAG
+    if record.event_type == "AwsConsoleAction":
+        facts |= Facts.CONSOLE_ACTION
+    if facts & Facts.AGENT_CLIENT:  # the agent's call, not its owner's
+        facts &= ~Facts.DIRECT_CALL
+    if api.source == SIGN_IN_SERVICE:
+        facts = _sign_in_facts(record, api, facts)
+    if (
+        record.event_category == "Data"
+        or is_false(record.management_event)
+        or facts & (Facts.WEB_IDENTITY_PERSON | Facts.WEB_IDENTITY_WORKLOAD)
+        or b'"QueryString"' in bytes(record.additional_event_data)
+    ):
+        facts &= ~_CLIENT_MARKERS
+    return facts
+
+
+def _sign_in_facts(record: Record, api: Api, facts: int) -> int:
+    """Tell a sign-in that succeeded from one that failed; a failed one carries no errorCode."""
+    fact = _SIGN_IN_FACTS.get(api.name)
+    if fact is None:
+        return facts
+    outcome = parameters(record.response_elements).get(api.name)
+    if outcome == "Success" or (outcome is None and record.error_message is None and record.error_code is None):
+        return facts | fact
+    # The page that the sign-in failed on was the console's, but nobody got in.
+    return (facts & ~CONSOLE_MARKERS) | Facts.SIGN_IN_FAILED

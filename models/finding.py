@@ -1,0 +1,222 @@
+"""Drafts and findings: what a detector says of one event, and what becomes of all it said of one matter."""
+
+from __future__ import annotations
+
+import hashlib
+from enum import IntEnum
+from operator import attrgetter
+from typing import Any, Final, Literal
+
+from msgspec import Struct
+
+from models.event import Event
+from models.record import iso
+
+Stage = Literal["live", "shadow"]
+Status = Literal["open", "updated", "closed"]
+CloseReason = Literal["quiet", "resolved", "superseded", "accepted"]
+Maturity = Literal["none", "learning", "mature"]
+Class = Literal["human", "workload", "service", "agent", "unknown"]
+
+MAX_EVIDENCE: Final = 10  # the first and the last nine, by time and event id
+MAX_AFFECTED: Final = 10
+MAX_TITLE: Final = 120
+MAX_VALUE: Final = 512  # characters of an event's own strings in titles, summaries and values
+
+
+class Severity(IntEnum):
+    """How urgent a finding is; ordered, so that the highest in force is the maximum."""
+
+    INFO = 0
+    LOW = 1
+    MEDIUM = 2
+    HIGH = 3
+    CRITICAL = 4
+
+    @property
+    def label(self) -> str:
+        """The severity as it is written in records and settings."""
+        return self.name.lower()
+
+    @classmethod
+    def parse(cls, label: str) -> Severity:
+        """Read a severity's name; raises ValueError that lists the names."""
+        try:
+            return cls[label.upper()]
+        except KeyError:
+            raise ValueError(f"{label!r} is no severity: {', '.join(each.label for each in reversed(cls))}") from None
+
+
+class Evidence(Struct, frozen=True, gc=False):
+    """One event that supports a finding."""
+
+    event_id: str
+    event_time: str
+    event_source: str
+    event_name: str
+    source_ip: str | None
+    user_agent: str | None
+    region: str | None
+
+
+_by_time = attrgetter("event_time", "event_id")
+
+
+class Exhibits(Struct):
+    """Events in evidence, kept bounded: the first and the last nine, and the count of all."""
+
+    count: int = 0
+    kept: list[Evidence] = []  # at most MAX_EVIDENCE, sorted
+
+    def add(self, more: list[Evidence], count: int) -> None:
+        """Take in further evidence, in whatever order it comes; count says how many events it stands for."""
+        self.count += count
+        kept = self.kept
+        if len(more) == 1 and kept and _by_time(more[0]) > _by_time(kept[-1]):  # as nearly every event comes
+            kept.append(more[0])
+            if len(kept) > MAX_EVIDENCE:
+                del kept[1]
+            return
+        merged = sorted({*self.kept, *more}, key=_by_time)
+        self.kept = merged if len(merged) <= MAX_EVIDENCE else [merged[0], *merged[1 - MAX_EVIDENCE :]]
+
+
+class EntityRef(Struct, frozen=True):
+    """Whom or what a finding is about."""
+
+    arn: str
+    type: str
+
+
+class Who(Struct, frozen=True):
+    """Who did it: a role session by its STS ARN; origin is where lineage leads back to, null where an edge is missing."""
+
+    arn: str | None = None
+    entity_arn: str | None = None
+    origin: str | None = None
+
+
+class Draft(Struct, kw_only=True):
+    """What a detector says of one event; the incidents desk folds the drafts of one id into a finding."""
+
+    detector: str
+    entity: EntityRef
+    subject: str | None
+    at: int  # event time of what made the detector speak, seconds since 1970
+    severity: Severity
+    stage: Stage = "live"
+    quiet_s: int | None = None  # closes after so long without evidence; None: a condition, closed by an event
+    account_id: str | None
+    actor: Who
+    title: str
+    summary: str
+    seen: dict[str, Any]
+    expected: dict[str, Any]
+    exhibits: Exhibits
+    affected: list[str] = []
+    affected_count: int = 1
+    maturity: Maturity
+    coverage_since: int
+    attack: tuple[str, ...]
+    runbook: str
+    closes: CloseReason | None = None  # a closing draft is no evidence
+
+    @property
+    def finding_id(self) -> str:
+        """The id of the matter: the same for every draft of it."""
+        return finding_id(self.detector, self.entity.arn, self.subject)
+
+
+def finding_id(detector: str, entity_arn: str, subject: str | None) -> str:
+    """Hash detector, entity and subject into the 32 hex digits that name one matter for good."""
+    parts = (detector, entity_arn, subject or "")
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+class EntityView(Struct, frozen=True, rename={"class_": "class"}):
+    """The entity of a finding, with its class at the last change; class null for what does not act."""
+
+    arn: str
+    type: str
+    class_: Class | None
+    class_tier: int | None
+
+
+class ActorView(Struct, frozen=True, rename={"class_": "class"}):
+    """The actor of a finding."""
+
+    arn: str | None
+    class_: Class | None
+    origin: str | None
+
+
+class Baseline(Struct, frozen=True):
+    """How long the entity has been known, and since when there is coverage."""
+
+    maturity: Maturity
+    coverage_since: str
+
+
+class Finding(Struct, kw_only=True):
+    """One matter, at one change of it. The order of the fields is the order in which they are written."""
+
+    finding_id: str
+    revision: int
+    detector: str
+    stage: Stage
+    severity: str
+    status: Status
+    close_reason: CloseReason | None
+    opened_at: str
+    updated_at: str
+    account_id: str | None
+    part_of: str | None
+    entity: EntityView
+    subject: str | None
+    actor: ActorView
+    title: str
+    summary: str
+    seen: dict[str, Any]
+    expected: dict[str, Any]
+    evidence: list[Evidence]
+    evidence_count: int
+    affected_count: int
+    affected: list[str]
+    baseline: Baseline
+    attack: tuple[str, ...]
+    runbook: str
+
+
+def evidence_of(event: Event) -> Evidence:
+    """Take from an event what a finding shows of it."""
+    record = event.record
+    return Evidence(
+        event_id=cut(event.event_id),
+        event_time=iso(event.at),
+        event_source=cut(event.api.source),
+        event_name=cut(record.event_name or ""),
+        source_ip=record.source_ip_address and cut(record.source_ip_address),
+        user_agent=record.user_agent and cut(record.user_agent),
+        region=record.aws_region and cut(record.aws_region),
+    )
+
+
+def who(event: Event) -> Who:
+    """Name who did it. The origin of a role session is its lineage's to say, except where the event itself says it."""
+    actor = event.actor
+    if actor is None:
+        return Who()
+    if actor.type != "role":
+        return Who(actor.session_arn, actor.arn, actor.arn)
+    switched_from = event.additional().get("SwitchFrom") if event.api.name == "SwitchRole" else None
+    return Who(actor.session_arn, actor.arn, switched_from if isinstance(switched_from, str) else None)
+
+
+def one_line(title: str) -> str:
+    """Keep a title within its length, the middle left out."""
+    return title if len(title) <= MAX_TITLE else f"{title[: MAX_TITLE // 2]}…{title[1 - MAX_TITLE // 2 :]}"
+
+
+def cut(text: str) -> str:
+    """Keep a string of an event within bounds, the middle left out."""
+    return text if len(text) <= MAX_VALUE else f"{text[: MAX_VALUE // 2 - 1]}…{text[-(MAX_VALUE // 2) :]}"

@@ -1,0 +1,1 @@
+"""The grants desk: who may do what, account by account."""

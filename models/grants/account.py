@@ -1,0 +1,57 @@
+"""What is known of one account at the grants desk: for now, its sign-ins. Bounded, plain data."""
+
+from __future__ import annotations
+
+from bisect import insort
+from typing import Final
+
+from msgspec import Struct
+
+from models.finding import Evidence
+
+MAX_WATCHED: Final = 1024  # identities and addresses each; the longest quiet goes first
+MAX_ATTEMPTS: Final = 256  # kept of one identity or address; the oldest goes first
+MEMORY_S: Final = 4 * 3600  # attempts so much older than the newest are forgotten
+
+
+class Attempt(Struct, frozen=True, gc=False):
+    """One sign-in that failed or succeeded."""
+
+    at: int
+    is_failure: bool
+    identity: str | None  # ARN; None where AWS hides the name
+    evidence: Evidence
+
+    @property
+    def key(self) -> tuple[int, str]:
+        """Where it stands in time."""
+        return self.at, self.evidence.event_id
+
+
+class AccountState(Struct):
+    """One account: its recent sign-ins by whom they claim to be and where they come from, each in time order."""
+
+    account_id: str
+    by_identity: dict[str, list[Attempt]] = {}
+    by_address: dict[str, list[Attempt]] = {}
+
+    def learn(self, attempt: Attempt) -> None:
+        """File an attempt at its place in time, whatever order it comes in."""
+        if attempt.identity is not None:
+            _file(self.by_identity, attempt.identity, attempt)
+        if attempt.evidence.source_ip is not None:
+            _file(self.by_address, attempt.evidence.source_ip, attempt)
+
+
+def with_attempt(attempts: list[Attempt], attempt: Attempt) -> list[Attempt]:
+    """Make the list that holds one attempt more, in time order and within bounds."""
+    more = attempts.copy()
+    insort(more, attempt, key=lambda each: each.key)
+    oldest_at = more[-1].at - MEMORY_S
+    return [each for each in more[-MAX_ATTEMPTS:] if each.at >= oldest_at]
+
+
+def _file(watched: dict[str, list[Attempt]], key: str, attempt: Attempt) -> None:
+    watched[key] = with_attempt(watched.get(key, []), attempt)
+    if len(watched) > MAX_WATCHED:
+        del watched[min(watched, key=lambda each: (watched[each][-1].at, each))]

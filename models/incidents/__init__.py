@@ -1,0 +1,1 @@
+"""The incidents desk: drafts of one matter become one finding."""

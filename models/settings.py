@@ -1,0 +1,164 @@
+"""rolehawk.toml: the organisation's context and each detector's tuning. An unknown key is an error that names it."""
+
+from __future__ import annotations
+
+import tomllib
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from typing import Any, Final, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+_T = TypeVar("_T", bound=Struct)
+
+MAX_SETTINGS_BYTES: Final = 1_048_576
+
+
+class SettingsError(ValueError):
+    """Settings that cannot be taken; says which file and key."""
+
+
+class Account(Struct, frozen=True):
+    """One of the organisation's accounts."""
+
+    name: str | None = None
+    environment: str | None = None
+    owner: str | None = None
+
+
+class Organisation(Struct, frozen=True):
+    """The organisation: its own accounts, and those of others that it trusts (account id to name)."""
+
+    id: str | None = None
+    management_account: str | None = None
+    accounts: dict[str, Account] = {}
+    trusted_accounts: dict[str, str] = {}
+
+
+class Networks(Struct, frozen=True):
+    """Where the organisation's people are, as CIDR blocks; and local databases (paths) for what an address is."""
+
+    office: tuple[str, ...] = ()
+    vpn: tuple[str, ...] = ()
+    maxmind_asn: str | None = None
+    maxmind_city: str | None = None
+    aws_ranges: str | None = None
+
+
+class People(Struct, frozen=True):
+    """Users and roles kept for emergencies, as ARN globs."""
+
+    break_glass: tuple[str, ...] = ()
+
+
+class Pipelines(Struct, frozen=True):
+    """Roles that deploy, as ARN globs."""
+
+    roles: tuple[str, ...] = ()
+
+
+class Scanners(Struct, frozen=True):
+    """Entities that scan the accounts with leave to do so, as ARN globs."""
+
+    entities: tuple[str, ...] = ()
+
+
+class Canaries(Struct, frozen=True):
+    """Access keys laid out as bait."""
+
+    keys: tuple[str, ...] = ()
+
+
+class Settings(Struct, frozen=True):
+    """All that rolehawk.toml may say; every part of it can be left out."""
+
+    organisation: Organisation = Organisation()
+    networks: Networks = Networks()
+    people: People = People()
+    pipelines: Pipelines = Pipelines()
+    scanners: Scanners = Scanners()
+    canaries: Canaries = Canaries()
+    detectors: dict[str, dict[str, Any]] = {}
+
+
+class Context:
+    """What detectors ask of the organisation: known networks, users kept for emergencies."""
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self.settings = settings or Settings()
+        networks = self.settings.networks
+        self._known_networks = [ip_network(block, strict=False) for block in (*networks.office, *networks.vpn)]
+
+    def is_known_network(self, address: str | None) -> bool:
+        """Say whether an address lies in an office or VPN network of the settings."""
+        if not address or not self._known_networks:
+            return False
+        try:
+            parsed = ip_address(address)
+        except ValueError:
+            return False
+        return any(parsed in network for network in self._known_networks)
+
+    def is_break_glass(self, arn: str) -> bool:
+        """Say whether an entity is one of those kept for emergencies."""
+        return any(fnmatchcase(arn, pattern) for pattern in self.settings.people.break_glass)
+
+
+def parse_settings(text: str, file: str = "rolehawk.toml") -> Settings:
+    """Read settings from TOML.
+
+    Raises SettingsError that names the file, the key and, for an unknown one, the nearest known. Detectors' own keys
+    are checked where the detectors are made (`models.detectors.build`).
+    """
+    if len(text) > MAX_SETTINGS_BYTES:
+        raise SettingsError(f"{file}: larger than {MAX_SETTINGS_BYTES:,} bytes")
+    try:
+        table = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise SettingsError(f"{file}: {error}") from None
+    settings = convert(table, Settings, file)
+    for section in ("office", "vpn"):
+        for block in getattr(settings.networks, section):
+            _check_network(block, f"{file}: networks.{section}")
+    return settings
+
+
+def convert(table: dict[str, Any], wanted: type[_T], file: str, path: str = "") -> _T:
+    """Fit a TOML table to a struct; raises SettingsError that names the key at fault."""
+    _check_keys(table, wanted, file, path)
+    try:
+        return msgspec.convert(table, wanted, strict=True)
+    except msgspec.ValidationError as error:
+        reason, _, where = str(error).partition(" - at ")
+        key = ".".join(part for part in (path, where.strip("`").removeprefix("$").strip(".")) if part)
+        raise SettingsError(f"{file}: {key}: {reason}") from None
+
+
+def unknown(key: str, known: list[str], file: str, path: str) -> SettingsError:
+    """Word the error for a key that does not exist."""
+    near = get_close_matches(key, known, n=1, cutoff=0.0)
+    hint = f"; the nearest known is {near[0]!r}" if near else ""
+    return SettingsError(f"{file}: {path}{'.' if path else ''}{key}: unknown key{hint}")
+
+
+def _check_keys(table: dict[str, Any], wanted: type[Struct], file: str, path: str) -> None:
+    fields = {field.encode_name: field for field in msgspec.structs.fields(wanted)}
+    for key, value in table.items():
+        if (field := fields.get(key)) is None:
+            raise unknown(key, list(fields), file, path)
+        below = f"{path}.{key}" if path else key
+        if isinstance(value, dict) and isinstance(field.type, type) and issubclass(field.type, Struct):
+            _check_keys(value, field.type, file, below)
+        elif key == "accounts" and isinstance(value, dict):
+            for account, about in value.items():
+                if isinstance(about, dict):
+                    _check_keys(about, Account, file, f"{below}.{account}")
+
+
+def _check_network(block: str, where: str) -> IPv4Network | IPv6Network:
+    try:
+        return ip_network(block, strict=False)
+    except ValueError as error:
+        raise SettingsError(f"{where}: {error}") from None

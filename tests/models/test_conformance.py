@@ -1,0 +1,288 @@
+"""The conformance suite: what every registered detector must hold to, whoever wrote it.
+
+A detector's test file carries two trails, POSITIVE and NEAR_MISS; a detector without them fails here.
+"""
+
+from __future__ import annotations
+
+import copy
+import importlib
+import inspect
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import msgspec
+import pytest
+
+from models.behaviour.profile import MAX_FORMER_IDS, MAX_PAST_VISITS, MAX_PROOFS, MAX_SESSIONS
+from models.desks import Fault
+from models.detector import Detector, Rule
+from models.detectors import REGISTRY, tuning_of
+from models.engine import Engine
+from models.event import Event
+from models.finding import MAX_EVIDENCE, MAX_TITLE, Finding
+from models.grants.account import MAX_ATTEMPTS, MAX_WATCHED
+from models.record import epoch
+from tests.records import Json, events_of, instance_call, raise_fault, record, role, rules, run, user
+
+ROOT = Path(__file__).parents[2]
+HORIZON_S = 3600
+every_detector = pytest.mark.parametrize("detector", REGISTRY, ids=lambda detector: detector.name)
+Kind = type[Detector[Any]]
+
+
+def trail(detector: Kind, which: str) -> list[Json]:
+    """Load a detector's example trail from its test file."""
+    path = Path(inspect.getfile(detector)).relative_to(ROOT)
+    module = importlib.import_module(".".join(("tests", *path.parent.parts, f"test_{path.stem}")))
+    example: list[Json] = getattr(module, which)
+    assert example, f"{module.__name__} has an empty {which}"
+    return example
+
+
+def outcome(engine: Engine) -> list[tuple[Any, ...]]:
+    """Reduce findings to what must not depend on the order of events."""
+    return [(each.finding_id, each.opened_at, each.severity, each.status == "closed") for each in engine.findings()]
+
+
+def of(detector: Kind) -> list[Rule[Any]]:
+    """Make one detector with its defaults."""
+    return rules(only=detector.name)
+
+
+def fed(detector: Kind, events: list[Event]) -> Engine:
+    """Feed events to an engine with one detector, and let time pass to the last of them."""
+    engine = Engine(of(detector), on_fault=raise_fault)
+    engine.feed(events)
+    engine.tick(max(event.at for event in events))
+    return engine
+
+
+@every_detector
+def test_it_can_be_found(detector: Kind) -> None:
+    """One file, one class, one test file, one row in the catalogue: each guessable from the name."""
+    path = Path(inspect.getfile(detector))
+    assert path.stem == detector.name.replace("-", "_")
+    assert path.parent.name == detector.family
+    module = inspect.getmodule(detector)
+    own = [
+        value for value in vars(module).values() if isinstance(value, type) and value.__module__ == detector.__module__
+    ]
+    assert own == [detector]
+    assert (ROOT / "tests" / path.relative_to(ROOT).parent / f"test_{path.name}").is_file()
+    assert re.search(rf"^## {re.escape(detector.name)}$", (ROOT / "docs/detectors.md").read_text(), re.MULTILINE)
+
+
+def test_names_are_unique_and_registered() -> None:
+    """No two detectors share a name, they are in order, and no file in the folder is left out of the registry."""
+    names = [detector.name for detector in REGISTRY]
+    assert names == sorted(set(names))
+    files = {path.stem for path in (ROOT / "models/detectors").glob("*/*.py") if path.stem != "__init__"}
+    assert files == {name.replace("-", "_") for name in names}
+
+
+@every_detector
+def test_it_describes_itself(detector: Kind) -> None:
+    """Words, ATT&CK ids, runbook and known gaps are there; settings have units in their names and bounds."""
+    for words in (detector.summary, detector.known_gaps, detector.runbook, detector.__doc__ or ""):
+        assert len(words.split()) >= 5
+    assert detector.attack
+    assert all(re.fullmatch(r"T\d{4}(\.\d{3})?", technique) for technique in detector.attack)
+    assert detector.calls or detector.facts or detector.new_facts
+    for name, default in tuning_of(detector).items():
+        assert re.search(r"_(minutes|hours|days|per_[a-z]+|sessions)$|^(min|max)_", name), name
+        with pytest.raises(msgspec.ValidationError):
+            msgspec.convert({name: -1 if isinstance(default, int) else 0}, detector)
+
+
+@every_detector
+def test_it_fires_on_its_positive_example(detector: Kind) -> None:
+    """The positive example makes a finding, complete and within its bounds."""
+    found = run(trail(detector, "POSITIVE"), only=detector.name).findings()
+    assert found
+    for each in found:
+        assert each.detector == detector.name
+        assert re.fullmatch(r"[0-9a-f]{32}", each.finding_id)
+        assert 0 < len(each.title) <= MAX_TITLE
+        assert "\n" not in each.title
+        assert 1 <= len(each.evidence) <= min(MAX_EVIDENCE, each.evidence_count)
+        assert epoch(each.opened_at) <= epoch(each.updated_at)
+        assert each.seen
+        assert each.expected
+        assert list(msgspec.to_builtins(each)) == [
+            field.encode_name for field in msgspec.structs.fields(Finding)
+        ]  # fmt: skip
+
+
+@every_detector
+def test_it_is_silent_on_its_near_miss(detector: Kind) -> None:
+    """The near miss makes none."""
+    assert run(trail(detector, "NEAR_MISS"), only=detector.name).findings() == []
+
+
+@every_detector
+def test_it_is_pure(detector: Kind) -> None:
+    """Looking changes neither event nor state, and looking twice says the same."""
+    events = events_of(trail(detector, "POSITIVE"))
+    with_it, without = fed(detector, events), Engine([], on_fault=raise_fault)
+    without.feed(events)
+    assert with_it.behaviour.profiles == without.behaviour.profiles
+    assert with_it.grants.accounts == without.grants.accounts
+    assert events == events_of(trail(detector, "POSITIVE"))
+    for rule in of(detector):
+        for state, event in seen_by(rule, events):
+            before = copy.deepcopy(state)
+            assert rule.observe(event, state) == rule.observe(event, state)
+            assert msgspec.structs.asdict(state)["coverage_since"] == before.coverage_since
+            assert getattr(state, "profile", None) == getattr(before, "profile", None)
+            assert getattr(state, "account", None) == getattr(before, "account", None)
+
+
+def seen_by(rule: Rule[Any], events: list[Event]) -> Iterator[tuple[Any, Event]]:
+    """Collect the states and events that a detector is shown."""
+    shown: list[tuple[Any, Event]] = []
+
+    class Watcher(type(rule.detector)):  # type: ignore[misc]
+        def observe(self, event: Event, state: Any) -> list[Any]:
+            shown.append((copy.deepcopy(state), event))
+            return []
+
+    watcher = Rule(Watcher(**msgspec.structs.asdict(rule.detector)), rule.tuning)
+    Engine([watcher], on_fault=raise_fault).feed(events)
+    assert shown
+    yield from shown
+
+
+@every_detector
+def test_the_same_trail_gives_the_same_bytes(detector: Kind) -> None:
+    """Two runs over one trail write the same."""
+    example = trail(detector, "POSITIVE")
+    first, second = (msgspec.json.encode(run(example, only=detector.name).findings()) for _ in range(2))
+    assert first == second
+
+
+@every_detector
+def test_state_round_trips_at_every_event(detector: Kind) -> None:
+    """Stored and taken up again after any event, the engine ends the same."""
+    events = events_of([*trail(detector, "POSITIVE"), *trail(detector, "NEAR_MISS")])
+    expected = fed(detector, events)
+    for cut in range(len(events) + 1):
+        first = Engine(of(detector), on_fault=raise_fault)
+        first.feed(events[:cut])
+        second = Engine(of(detector), on_fault=raise_fault)
+        second.restore(first.snapshot())
+        second.feed(events[cut:])
+        second.tick(events[-1].at)
+        assert second.findings() == expected.findings()
+        assert second.principals() == expected.principals()
+
+
+@pytest.mark.parametrize("detector", [each for each in REGISTRY if each.order_free], ids=lambda detector: detector.name)
+def test_order_free_if_it_says_so(detector: Kind) -> None:
+    """Over permutations that displace events by no more than the horizon, what it finds ends the same."""
+    events = events_of([*trail(detector, "POSITIVE"), *trail(detector, "NEAR_MISS")])
+    expected = outcome(fed(detector, events))
+    for seed in range(50):
+        random = Random(seed)
+        late = sorted(events, key=lambda event: event.at + random.uniform(0, HORIZON_S))
+        assert outcome(fed(detector, late)) == expected
+
+
+@every_detector
+def test_any_field_can_be_missing_or_odd(detector: Kind) -> None:
+    """Whichever field is taken away, null, empty or of another type, it looks without raising."""
+    for example in (trail(detector, "POSITIVE"), trail(detector, "NEAR_MISS")):
+        for index, spoilt in ((n, each) for n, original in enumerate(example) for each in spoil(original)):
+            run([*example[:index], spoilt, *example[index + 1 :]], only=detector.name)
+
+
+def spoil(original: Json) -> Iterator[Json]:
+    """Give a record once for each field at any depth: without it, and with something odd in its place."""
+    for path in paths(original):
+        odd: tuple[Any, ...] = (..., "", "x" * 300) if isinstance(lookup(original, path), str) else (..., None, {}, [])
+        for value in odd:
+            spoilt = copy.deepcopy(original)
+            parent = lookup(spoilt, path[:-1])
+            if value is ...:
+                del parent[path[-1]]
+            elif path[0] in ("requestParameters", "responseElements", "additionalEventData") and len(path) > 1:
+                parent[path[-1]] = value
+            else:
+                continue
+            if path not in {("eventName",), ("eventTime",)}:
+                yield spoilt
+
+
+def paths(value: Json, above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """List the paths of all fields."""
+    for key, child in value.items():
+        yield (*above, key)
+        if isinstance(child, dict):
+            yield from paths(child, (*above, key))
+
+
+def lookup(value: Any, path: tuple[str, ...]) -> Any:
+    """Follow a path."""
+    for key in path:
+        value = value[key]
+    return value
+
+
+def test_state_is_bounded() -> None:
+    """Thousands of names, keys, addresses and accounts leave every collection of the state within its bound."""
+    records = [
+        record("ListBuckets", role("web", f"visitor{n}"), n * 20, sessionCredentialFromConsole="true")
+        for n in range(400)
+    ]
+    records += [instance_call(n * 20 + 5, instance=f"i-{n:017x}") for n in range(400)]
+    records += [record("GetObject", user("robot", key=f"AKIAEXAMPLE{n:09d}"), n * 20 + 7) for n in range(400)]
+    for n in range(1500):
+        identity = {"type": "IAMUser", "accountId": "111122223333", "userName": f"user{n}"}
+        records.append(
+            record("ConsoleLogin", identity, n / 10, eventSource="signin.amazonaws.com", eventType="AwsConsoleSignIn",
+                   sourceIPAddress=f"203.0.113.{n % 250}" if n % 2 else f"2001:db8::{n:x}",
+                   responseElements={"ConsoleLogin": "Failure"}, errorMessage="Failed authentication")
+        )  # fmt: skip
+    engine = run(records)
+    for profile in engine.behaviour.profiles.values():
+        assert len(profile.sessions) <= MAX_SESSIONS
+        assert len(profile.proofs) <= MAX_PROOFS
+        assert len(profile.past_visits) <= MAX_PAST_VISITS
+        assert len(profile.former_ids) <= MAX_FORMER_IDS
+        assert sum(profile.stances.values()) >= len(profile.sessions)
+    for account in engine.grants.accounts.values():
+        assert len(account.by_identity) <= MAX_WATCHED
+        assert len(account.by_address) <= MAX_WATCHED
+        assert all(len(each) <= MAX_ATTEMPTS for each in (*account.by_identity.values(), *account.by_address.values()))
+    assert len(engine.behaviour.profiles) == 2
+    largest = max(len(msgspec.msgpack.encode(profile)) for profile in engine.behaviour.profiles.values())
+    assert largest < 64_000
+
+
+class Raising(Detector[Any], frozen=True, kw_only=True):
+    """A detector with a fault."""
+
+    name = "raising"
+    summary = known_gaps = runbook = "a detector that raises"
+    family = "console"
+    desk = "behaviour"
+    attack = ("T1078",)
+    facts = -1
+
+    def observe(self, event: Event, state: Any) -> list[Any]:
+        """Raise."""
+        raise KeyError(event.api.name)
+
+
+def test_a_detector_that_raises_costs_nobody_else_anything() -> None:
+    """The fault is named with its event; the other detectors and the next events go on."""
+    faults: list[Fault] = []
+    example = trail(REGISTRY[1], "POSITIVE")
+    engine = Engine([Rule(Raising()), *rules()], on_fault=faults.append)
+    engine.feed(events_of(example))
+    assert [fault.detector for fault in faults] == ["raising"] * len(example)
+    assert faults[0].error == "KeyError: 'GetObject'"
+    assert len(engine.findings()) == 1
