@@ -14,6 +14,7 @@ import types
 import typing
 from collections import Counter
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, cast
 
 import msgspec
@@ -194,7 +195,13 @@ def epoch(text: str) -> int:
 
 def iso(at: int) -> str:
     """Write seconds since 1970 as CloudTrail writes an instant: ``2024-05-01T09:31:00Z``."""
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    day, second = divmod(at, 86_400)
+    return f"{_date(day)}T{second // 3_600:02d}:{second // 60 % 60:02d}:{second % 60:02d}Z"
+
+
+@lru_cache(maxsize=4096)
+def _date(day: int) -> str:
+    return datetime.fromtimestamp(day * 86_400, UTC).strftime("%Y-%m-%d")
 
 
 def decode_lenient(data: bytes) -> tuple[Any, list[str]]:
