@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 
 # The main job on the sample trail that comes with the project, without a broker.
 run: $(READY)
-	$(BIN)/rolehawk replay examples/sample-trail/AWSLogs
+	$(BIN)/rolehawk replay --format table examples/sample-trail/AWSLogs
 
 test: lint
 	$(BIN)/pytest -m "not long" -n auto
