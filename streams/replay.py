@@ -10,7 +10,7 @@ from typing import Final
 
 from msgspec import Struct, field
 
-from models.desks import Fault
+from models.desks.tray import Fault
 from models.detectors import build
 from models.engine import Engine, Principal
 from models.event import Event
