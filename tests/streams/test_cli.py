@@ -26,8 +26,10 @@ import pytest
 from models.engine import Engine
 from models.finding import Finding
 from models.trail import Rejected
-from streams.cli import Moment, Options, When, WholeFile, faults, rejected_row, status_of, summary_of
+from streams.options import Moment, Options, When
+from streams.output import WholeFile
 from streams.replay import Result, Summary
+from streams.summary import faults, rejected_row, status_of, summary_of
 from tests.records import ACCOUNT, Json, instance_call, record, role, run, sign_in, user
 
 ROOT = Path(__file__).parents[2]
