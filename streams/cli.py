@@ -97,7 +97,8 @@ def replay(context: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - c
         result, output = _read(options, "findings", files)
         since, until = options.span(_last_at(result))
         shown = [each for each in result.findings if is_shown(each, options, since, until)]
-        output.write(shown)
+        changes = [each for each in result.history if is_shown(each, options, since, until)]
+        output.write(changes if options.history else shown)
     summarise(options, result, shown)
     context.exit(status_of(options, result.summary, shown))
 
@@ -181,7 +182,14 @@ def _read(options: Options, what: What, files: ExitStack) -> tuple[Result, Outpu
         on_bytes = reading_files.enter_context(reading(paths, sys.stderr, is_wanted=is_wanted))
         read_since = None if options.read_since is None else options.read_since.seconds
         try:
-            result = run_replay(paths, settings, read_since=read_since, on_bytes=on_bytes, on_rejected=on_rejected)
+            result = run_replay(
+                paths,
+                settings,
+                read_since=read_since,
+                with_history=options.history,
+                on_bytes=on_bytes,
+                on_rejected=on_rejected,
+            )
         except OSError as error:
             raise Unusable(f"{error.filename or 'reading'}: {error.strerror or error}") from None
     if not result.summary.events:
