@@ -15,7 +15,7 @@ from typing import Final, Literal, NamedTuple
 
 import msgspec
 
-from models.grants.match import STAR, Automaton, Glob, glob
+from models.grants.match import STAR, Automaton, Glob, TooComplexError, contains, glob
 from models.grants.tables import ServiceRow, action_table
 
 Level = Literal["permissions management", "write", "tagging", "read", "list"]
@@ -129,6 +129,31 @@ def expansion(pattern: Glob) -> Expansion:
 def level_names(levels: int) -> list[Level]:
     """Name the levels in a mask, the weightiest first."""
     return [name for bit, name in LEVELS.items() if levels & bit]
+
+
+@lru_cache(maxsize=8_192)
+def takes_every(resource: Glob, action: Action) -> bool:
+    """Say whether an ARN pattern takes in all of a kind of thing that an action is done to, in whatever account.
+
+    ``arn:aws:iam::111122223333:user/*`` takes in every user, ``.../user/app-*`` does not.
+    """
+    known = service(action.service)
+    if known is None or resource.is_literal:
+        return False
+    parts = resource.text.split(":", 5)
+    if len(parts) < 6:
+        return any(_contains(resource, known.types[place]) for place in action.types)
+    if not glob(parts[2]).matches(action.service):
+        return False
+    names = glob(parts[5])
+    return any(_contains(names, glob(known.types[place].text.split(":", 5)[-1])) for place in action.types)
+
+
+def _contains(outer: Glob, inner: Glob) -> bool:
+    try:
+        return contains(outer, inner)
+    except TooComplexError:
+        return False
 
 
 def _parts(pattern: Glob) -> Iterator[tuple[Service, Glob]]:

@@ -93,11 +93,11 @@ def glob(text: str, *, has_variables: bool = False, ignores_case: bool = False) 
     shown = text
     if ignores_case:
         text = text.lower()
+    if not has_variables or "${" not in text:
+        return Glob(shown, _normal([STAR if char == "*" else ANY if char == "?" else ord(char) for char in text]))
     tokens: list[int] = []
     end = 0
     for found in _SPECIAL.finditer(text):
-        if found[1] is not None and not has_variables:
-            continue
         tokens.extend(map(ord, text[end : found.start()]))
         end = found.end()
         if found[0] == "*":
@@ -108,12 +108,7 @@ def glob(text: str, *, has_variables: bool = False, ignores_case: bool = False) 
             tokens.append(ord(found[1]))
         else:
             tokens.append(_variable(found[1]))
-    if not has_variables and end:  # wildcards inside of what is no variable here
-        tokens = []
-        for char in text:
-            tokens.append(STAR if char == "*" else ANY if char == "?" else ord(char))
-    else:
-        tokens.extend(map(ord, text[end:]))
+    tokens.extend(map(ord, text[end:]))
     return Glob(shown, _normal(tokens))
 
 

@@ -30,6 +30,7 @@ from models.grants.actions import (
     find,
     is_service,
     level_names,
+    takes_every,
 )
 from models.grants.allowed import Holding
 from models.grants.cells import Element
@@ -116,17 +117,8 @@ def passes_any_role(resources: Element) -> bool:
     """Say whether resources take in every role of an account."""
     if resources.is_not:
         return not any(_contains(each, _ROLE) for each in resources.patterns)
-    return any(each.is_everything or _takes_every(each, "role/") for each in resources.patterns)
-
-
-def _takes_every(pattern: Glob, kind: str) -> bool:
-    """Say whether an ARN pattern takes in all of a kind of IAM's, whatever account it names."""
-    if pattern.is_literal:
-        return False
-    parts = pattern.text.split(":", 5)
-    if len(parts) < 6:
-        return _contains(pattern, glob(f"arn:aws:iam::*:{kind}?*"))
-    return _contains(glob(parts[5]), glob(f"{kind}?*")) and _contains(glob(":".join(parts[:4])), glob("arn:aws:iam:"))
+    action = find(PASS_ROLE)
+    return any(each.is_everything or (action is not None and takes_every(each, action)) for each in resources.patterns)
 
 
 def _judged(piece: Piece, budget: _Budget) -> Iterator[Weakness]:
@@ -221,28 +213,9 @@ def _reaches_every(resources: Element, action: Action) -> bool:
 
     Elsewhere an ARN with a wildcard for its name is no ``*``: it says at least of which kind.
     """
-    if action.service != "iam" or action.level != PERMISSIONS:
+    if action.service != "iam" or action.level != PERMISSIONS or action.name == "PassRole":  # that is W7's
         return False
-    return any(_takes_every(each, kind) for each in resources.patterns for kind in _kinds_of(action))
-
-
-def _kinds_of(action: Action) -> tuple[str, ...]:
-    """Name the kinds of thing that one of IAM's permissions is given to."""
-    name = action.name.lower()
-    if name == "passrole":
-        return ()  # W7's
-    if "policyversion" in name or name == "createpolicy":
-        return ("policy/",)
-    for word, kind in (
-        ("group", "group/"),
-        ("role", "role/"),
-        ("user", "user/"),
-        ("accesskey", "user/"),
-        ("loginprofile", "user/"),
-    ):
-        if word in name:
-            return (kind,)
-    return ()
+    return any(takes_every(each, action) for each in resources.patterns)
 
 
 def _whole_service(pattern: Glob) -> str | None:
