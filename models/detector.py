@@ -6,7 +6,7 @@ for each matching event. Ids, evidence, baseline, severity overrides and staging
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
 
 from msgspec import Meta, Struct
@@ -15,6 +15,7 @@ from models.behaviour.profile import HOUR_S, Profile, Session, maturity
 from models.event import Event
 from models.facts import BEGINS_WITH_ITSELF
 from models.finding import (
+    MAX_AFFECTED,
     ChainStage,
     CloseReason,
     Draft,
@@ -29,6 +30,8 @@ from models.finding import (
     who,
 )
 from models.grants.account import AccountState
+from models.grants.change import Change
+from models.grants.trust import Outside
 from models.incidents.chain import Part
 from models.settings import Context
 
@@ -83,11 +86,18 @@ class GrantsState(Struct, frozen=True):
     account: AccountState
     coverage_since: int
     context: Context
+    changes: tuple[Change, ...] = ()  # of grants, that the event makes, or would make if it were allowed
+    own_accounts: frozenset[str] = frozenset()  # of the organisation: as the settings say, else all seen so far
 
     @property
     def entity(self) -> EntityRef:
         """Whom a finding is about, unless the detector says otherwise."""
         return EntityRef(self.account.account_id, "account")
+
+    @property
+    def outside(self) -> Outside:
+        """Which accounts are the organisation's own, and whom it trusts."""
+        return Outside(self.own_accounts, frozenset(self.context.settings.organisation.trusted_accounts))
 
     @property
     def account_id(self) -> str | None:
@@ -169,6 +179,9 @@ class Detector(Struct, Generic[State], frozen=True, kw_only=True, forbid_unknown
         entity: EntityRef | None = None,
         actor: Who | None = None,
         exhibits: Exhibits | None = None,
+        affected: Sequence[str] = (),
+        maturity: Maturity | None = None,
+        is_attempt: bool = False,
     ) -> Draft:
         """Make a draft about the state's entity, with the event as evidence unless other exhibits are given."""
         if exhibits is None:
@@ -193,10 +206,13 @@ class Detector(Struct, Generic[State], frozen=True, kw_only=True, forbid_unknown
             seen=seen,
             expected=expected,
             exhibits=exhibits,
-            maturity=state.maturity(event.at),
+            affected=list(affected[:MAX_AFFECTED]),
+            affected_count=max(len(affected), 1),
+            maturity=maturity or state.maturity(event.at),
             coverage_since=state.coverage_since,
             attack=self.attack,
             runbook=runbook_address(self.name),
+            is_attempt=is_attempt,
         )
 
     def closing(self, entity: EntityRef, subject: str | None, at: int, *, reason: CloseReason = "resolved") -> Draft:
@@ -253,7 +269,8 @@ class Rule(Struct, Generic[State], frozen=True):
         if self.tuning.severity is not None:
             draft.severity = Severity.parse(self.tuning.severity)
         draft.stage = self.tuning.stage
-        draft.quiet_s = int(self.tuning.quiet_hours * HOUR_S) if self.detector.life == "incident" else None
+        is_incident = self.detector.life == "incident" or draft.is_attempt
+        draft.quiet_s = int(self.tuning.quiet_hours * HOUR_S) if is_incident else None
         return draft
 
 

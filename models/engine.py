@@ -45,6 +45,7 @@ class EngineState(Struct):
     coverage_since: int
     profiles: dict[str, Profile]
     accounts: dict[str, AccountState]
+    seen_accounts: set[str | None]
     matters: dict[str, Matter]
     classes: dict[str, tuple[Class, int | None]]
     early: dict[str, Closing]
@@ -111,12 +112,13 @@ class Engine:
     def feed(self, events: Iterable[Event]) -> None:
         """Score and learn events; in their order a replay is exact."""
         behaviour, grants, tray = self.behaviour, self.grants, self._tray
-        filed_elsewhere = self._filed_elsewhere
+        filed_elsewhere, seen_accounts = self._filed_elsewhere, grants.seen_accounts
         for event in events:
             if event.at < behaviour.coverage_since:
                 behaviour.coverage_since = grants.coverage_since = event.at
             if event.at > self.now:
                 self.now = event.at
+            seen_accounts.add(event.record.recipient_account_id)
             # A sign-in that failed is nobody's act: whose name was typed stands at the grants desk.
             actor = event.actor
             may_have_yielded = actor is not None and not event.facts & _FAILED and behaviour.observe(event, actor)
@@ -161,6 +163,7 @@ class Engine:
                 self.behaviour.coverage_since,
                 self.behaviour.profiles,
                 self.grants.accounts,
+                self.grants.seen_accounts,
                 self.incidents.matters,
                 self.incidents.classes,
                 self.incidents.early,
@@ -181,6 +184,7 @@ class Engine:
         self.behaviour.coverage_since = self.grants.coverage_since = state.coverage_since
         self.behaviour.profiles = state.profiles
         self.grants.accounts = state.accounts
+        self.grants.seen_accounts = state.seen_accounts
         self.incidents.restore(state.matters, state.classes, state.early, state.edges)
 
     def _hand_on(self) -> None:

@@ -127,6 +127,7 @@ class Draft(Struct, kw_only=True):
     attack: tuple[str, ...]
     runbook: str
     closes: CloseReason | None = None  # a closing draft is no evidence
+    is_attempt: bool = False  # denied: an incident, whatever the life of its detector
     parts: tuple[str, ...] = ()  # of a chain: the ids of its findings
 
     @property

@@ -14,13 +14,16 @@ from models.desks.tray import Tray, calls_of, observe
 from models.detector import GrantsState, Rule
 from models.event import SIGN_IN_SERVICE, Event, api_key
 from models.grants.account import AccountState
+from models.grants.change import changes_of
+from models.grants.doors import DOOR_CALLS
+from models.grants.guards import GUARD_CALLS, learn_guards
 from models.grants.sign_in import attempt_of
+from models.grants.writers import learn_writer
 from models.settings import Context
 
-MAX_ACCOUNTS: Final = 4096  # accounts at the grants desk; the one that signs in least recently known goes first
+MAX_ACCOUNTS: Final = 4096  # accounts at the grants desk; the one first seen goes first
 
-
-_STATE_CALLS: Final = frozenset({api_key(SIGN_IN_SERVICE, "ConsoleLogin")})
+_SIGN_IN: Final = api_key(SIGN_IN_SERVICE, "ConsoleLogin")
 
 
 class GrantsDesk:
@@ -28,9 +31,10 @@ class GrantsDesk:
 
     def __init__(self, rules: Iterable[Rule[GrantsState]], context: Context, tray: Tray) -> None:
         self.accounts: dict[str, AccountState] = {}
+        self.seen_accounts: set[str | None] = set()  # recipients of any event; at most MAX_ACCOUNTS
         self.coverage_since = NEVER
         self._rules = tuple((rule, calls_of(rule)) for rule in rules)
-        self.calls = _STATE_CALLS.union(*(calls for _, calls in self._rules))
+        self.calls = frozenset({_SIGN_IN}).union(DOOR_CALLS, GUARD_CALLS, *(calls for _, calls in self._rules))
         self._context = context
         self._tray = tray
 
@@ -39,12 +43,21 @@ class GrantsDesk:
         identity = event.record.user_identity
         account_id = event.account_id or (identity.account_id if identity else None) or "unknown"
         account = self.accounts.get(account_id) or self._open(account_id)
-        state = GrantsState(account, self.coverage_since, self._context)
+        edits, changes = changes_of(event, account.graph) if event.api.key in DOOR_CALLS else ({}, [])
+        state = GrantsState(account, self.coverage_since, self._context, tuple(changes), self._own_accounts())
         for rule, calls in self._rules:
             if event.api.key in calls:
                 observe(rule, event, state, self._tray)
-        if event.api.key in _STATE_CALLS and (attempt := attempt_of(event)) is not None:
+        if event.api.key == _SIGN_IN and (attempt := attempt_of(event)) is not None:
             account.learn(attempt)
+        if not event.is_failed:
+            account.graph.apply(edits)
+            learn_writer(event, account)
+            learn_guards(event, account)
+
+    def _own_accounts(self) -> frozenset[str]:
+        named = self._context.settings.organisation.accounts
+        return frozenset(named) if named else frozenset(each for each in self.seen_accounts if each)
 
     def _open(self, account_id: str) -> AccountState:
         if len(self.accounts) >= MAX_ACCOUNTS:

@@ -12,6 +12,11 @@ from models.detectors.behaviour.mixed_role import MixedRole
 from models.detectors.console.console_login_failures import ConsoleLoginFailures
 from models.detectors.console.machine_role_console import MachineRoleConsole
 from models.detectors.console.unfederated_console_login import UnfederatedConsoleLogin
+from models.detectors.grants.admin_granted import AdminGranted
+from models.detectors.grants.grant_outside_pipeline import GrantOutsidePipeline
+from models.detectors.grants.wildcard_grant import WildcardGrant
+from models.detectors.guardrails.identity_provider_changed import IdentityProviderChanged
+from models.detectors.guardrails.trail_tampering import TrailTampering
 from models.detectors.incidents.attack_chain import AttackChain
 from models.detectors.keys.login_profile_for_another import LoginProfileForAnother
 from models.detectors.use.root_use import RootUse
@@ -19,14 +24,19 @@ from models.finding import Severity
 from models.settings import Settings, SettingsError, convert, unknown
 
 REGISTRY: Final[tuple[type[Detector[Any]], ...]] = (
+    AdminGranted,
     AttackChain,
     ClassFlip,
     ConsoleLoginFailures,
+    GrantOutsidePipeline,
+    IdentityProviderChanged,
     LoginProfileForAnother,
     MachineRoleConsole,
     MixedRole,
     RootUse,
+    TrailTampering,
     UnfederatedConsoleLogin,
+    WildcardGrant,
 )
 
 

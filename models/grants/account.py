@@ -1,16 +1,19 @@
-"""What is known of one account at the grants desk: for now, its sign-ins. Bounded, plain data."""
+"""What is known of one account at the grants desk. Bounded, plain data."""
 
 from __future__ import annotations
 
 from bisect import insort
 from typing import Final
 
+import msgspec
 from msgspec import Struct
 
 from models.finding import Evidence
+from models.grants.graph import Graph
 
 MAX_WATCHED: Final = 1024  # identities and addresses each; the longest quiet goes first
 MAX_ATTEMPTS: Final = 256  # kept of one identity or address; the oldest goes first
+MAX_TRAIL_BUCKETS: Final = 64  # the longest known go first
 MEMORY_S: Final = 4 * 3600  # attempts so much older than the newest are forgotten
 
 
@@ -29,11 +32,15 @@ class Attempt(Struct, frozen=True, gc=False):
 
 
 class AccountState(Struct):
-    """One account: its recent sign-ins by whom they claim to be and where they come from, each in time order."""
+    """One account: who may do what in it, and its recent sign-ins, by whom they claim to be and where they come from."""
 
     account_id: str
     by_identity: dict[str, list[Attempt]] = {}
     by_address: dict[str, list[Attempt]] = {}
+    graph: Graph = msgspec.field(default_factory=Graph)
+    writes_as_code: int = 0  # IAM writes by infrastructure as code
+    writes_by_hand: int = 0  # IAM writes by people
+    trail_buckets: list[str] = []  # names of buckets that trails deliver to; at most MAX_TRAIL_BUCKETS
 
     def learn(self, attempt: Attempt) -> None:
         """File an attempt at its place in time, whatever order it comes in."""

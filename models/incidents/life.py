@@ -85,6 +85,7 @@ class Matter(Struct, kw_only=True):
         before = self.severity
         if (draft.severity, draft.at) >= (self.severity, self.draft.at):
             self.draft, self.actor, self.severity = draft, draft.actor, draft.severity
+            self.quiet_s = draft.quiet_s
         self._date()
         self.drafted_at = max(self.drafted_at, draft.at)
         return self.severity != before or self.exhibits.count >= 2 * self.emitted_count

@@ -60,7 +60,13 @@ def test_variables_come_with_the_version() -> None:
 def test_elements_and_their_complements() -> None:
     """Not- elements are read as complements, resources are everything where none are named."""
     (statement,) = parse(
-        {"Statement": {"Effect": "Deny", "NotAction": ["a:B"], "NotPrincipal": {"AWS": ["*"], "Service": "x.amazonaws.com"}}}
+        {
+            "Statement": {
+                "Effect": "Deny",
+                "NotAction": ["a:B"],
+                "NotPrincipal": {"AWS": ["*"], "Service": "x.amazonaws.com"},
+            }
+        }
     ).statements
     assert not statement.is_allow
     assert statement.actions.is_not
@@ -162,7 +168,10 @@ def test_hostile_documents_are_refused_by_name(given: Any, reason: str) -> None:
 def test_hostile_wildcards_answer_in_bounded_time(actions: list[str]) -> None:
     """Wildcards made to be slow are judged, and compared or given up, within a second."""
     document = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": actions, "Resource": actions}]}
-    other = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": actions[1:], "Resource": ["*", "x?*y"]}]}
+    other = {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Action": actions[1:], "Resource": ["*", "x?*y"]}],
+    }
     started = time.perf_counter()
     before, after = Holding((parse(document),)), Holding((parse(other),))
     weaknesses(before)
@@ -181,7 +190,9 @@ def test_duplicate_keys_are_read_both_ways() -> None:
     assert hidden.doubts == ("duplicate key /Statement/0/action",)
     assert weaknesses(Holding((hidden,)))[-1].rule == "W1"
     assert read('{"Effect": "Deny", "Action": "*", "Action": "s3:*", "Resource": "*"}').statements == ()
-    block = '{"Effect": "Allow", "Action": "a:b", "Resource": "*", "Condition": {"Bool": {"k": true}, "Bool": {"l": true}}}'
+    block = (
+        '{"Effect": "Allow", "Action": "a:b", "Resource": "*", "Condition": {"Bool": {"k": true}, "Bool": {"l": true}}}'
+    )
     assert len(read(block).statements) == 2
 
 

@@ -26,7 +26,10 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, (time.perf_co
 
 def test_loading_is_cheap_and_late() -> None:
     """Importing the rules unpacks nothing; both tables together take less than 20 MB and 100 ms."""
-    runs = [subprocess.run([sys.executable, "-c", COST], cwd=ROOT, capture_output=True, check=True, text=True) for _ in range(3)]  # noqa: S603
+    runs = [
+        subprocess.run([sys.executable, "-c", COST], cwd=ROOT, capture_output=True, check=True, text=True)
+        for _ in range(3)
+    ]
     kilobytes, milliseconds = zip(*(map(float, run.stdout.split()) for run in runs), strict=True)
     assert min(kilobytes) < 20_000
     assert min(milliseconds) < 100
@@ -81,7 +84,12 @@ def test_patterns_that_take_in_all_of_a_kind() -> None:
     assert create is not None
     for arn in ("arn:aws:iam::111122223333:user/*", "arn:*:iam::*:*", "arn:aws:iam::*:us?r/*", "*"):
         assert takes_every(glob(arn), create)
-    for arn in ("arn:aws:iam::111122223333:user/app-*", "arn:aws:iam::*:role/*", "arn:aws:s3:::*", "arn:aws:iam::1:user/x"):
+    for arn in (
+        "arn:aws:iam::111122223333:user/app-*",
+        "arn:aws:iam::*:role/*",
+        "arn:aws:s3:::*",
+        "arn:aws:iam::1:user/x",
+    ):
         assert not takes_every(glob(arn), create)
 
 

@@ -1,0 +1,1 @@
+"""Grants: who may do what, and what a change newly allows."""

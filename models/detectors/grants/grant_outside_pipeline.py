@@ -1,0 +1,75 @@
+"""A person writes IAM by hand where infrastructure as code always did."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, ClassVar
+
+from msgspec import Meta
+
+from models.detector import Desk, Detector, Family, GrantsState
+from models.event import Event
+from models.finding import Draft, EntityRef, Severity, cut
+from models.grants.change import entity_ref
+from models.grants.doors import DOOR_CALLS, edits_of
+from models.grants.writers import is_write, writer_of
+
+
+class GrantOutsidePipeline(Detector[GrantsState], frozen=True, kw_only=True):
+    """One finding per entity and session of whoever changed it; what code never wrote is nobody's to expect."""
+
+    name: ClassVar[str] = "grant-outside-pipeline"
+    summary: ClassVar[str] = (
+        "an IAM write by a person (console, CLI, SSO; no infrastructure-as-code client) where infrastructure as code "
+        "always wrote"
+    )
+    family: ClassVar[Family] = "grants"
+    desk: ClassVar[Desk] = "grants"
+    severity: ClassVar[Severity] = Severity.LOW
+    attack: ClassVar[tuple[str, ...]] = ("T1098.003",)
+    known_gaps: ClassVar[str] = (
+        "Infrastructure as code run from a person's desk looks like code. An account where people always wrote too."
+    )
+    runbook: ClassVar[str] = (
+        "Bring the change into the code, or undo it: else the next run will, or the code no longer says who may do what. "
+        "Ask why the pipeline was not the way; emergencies are what break-glass users are for."
+    )
+    calls: ClassVar[tuple[tuple[str, str], ...]] = tuple(
+        (source, name)
+        for source, _, name in (key.partition(":") for key in sorted(DOOR_CALLS))
+        if source == "iam.amazonaws.com"
+    )
+
+    min_writes_as_code_per_account: Annotated[int, Meta(ge=1, le=10_000)] = 5
+    max_share_by_hand_per_account: Annotated[float, Meta(ge=0, le=1)] = 0.1
+
+    def observe(self, event: Event, state: GrantsState) -> Iterable[Draft]:
+        """Weigh a person's write against how IAM was written in the account before."""
+        account, actor = state.account, event.actor
+        if event.is_failed or actor is None or not is_write(event) or writer_of(event) != "person":
+            return
+        if state.context.is_pipeline(actor.arn) or account.writes_as_code < self.min_writes_as_code_per_account:
+            return
+        if account.writes_by_hand > self.max_share_by_hand_per_account * account.writes_as_code:
+            return
+        arns = list(edits_of(event, account.graph)) or [actor.arn]
+        for arn in arns:
+            entity: EntityRef = entity_ref(arn)
+            name = cut(arn.rsplit("/", 1)[-1])
+            yield self.draft(
+                event,
+                state,
+                entity=entity,
+                subject=cut(actor.session_arn),
+                title=f"{event.api.name} on {name} by hand, outside the pipeline",
+                summary=(
+                    f"{cut(actor.session_arn)} made {event.api.name} on {name} by hand. In this account code made "
+                    f"{account.writes_as_code} changes of this sort so far, people {account.writes_by_hand}."
+                ),
+                seen={"api": event.api.name, "writer": "person"},
+                expected={
+                    "writer": "code",
+                    "writes_as_code": account.writes_as_code,
+                    "writes_by_hand": account.writes_by_hand,
+                },
+            )

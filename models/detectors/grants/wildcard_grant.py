@@ -1,0 +1,167 @@
+"""A change newly allows more than anybody can have meant: rules W1 to W10, through every door."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, ClassVar, Final
+
+from models.detector import Desk, Detector, Family, GrantsState, Life
+from models.event import Event
+from models.finding import ChainStage, Draft, Severity, cut
+from models.grants.allowed import Holding
+from models.grants.change import Change
+from models.grants.difference import Difference, Grant, difference
+from models.grants.doors import DOOR_CALLS
+from models.grants.graph import RESOURCE_POLICY, TRUST
+from models.grants.match import TooComplexError, glob, intersects
+from models.grants.wildcards import Weakness, weaknesses
+
+MAX_RULES: Final = 20  # weaknesses listed in a finding, the strongest
+MAX_LISTED: Final = 20  # actions and resources listed of one
+
+
+class WildcardGrant(Detector[GrantsState], frozen=True, kw_only=True):
+    """A condition, for each holder and document: it holds until nothing of it is allowed any more."""
+
+    name: ClassVar[str] = "wildcard-grant"
+    summary: ClassVar[str] = (
+        "W1 to W10, newly: wildcards, NotAction, NotResource, PassRole, principals that anybody or a stranger can be; "
+        "the strongest rule decides; low where nobody holds it, or it is denied"
+    )
+    family: ClassVar[Family] = "grants"
+    desk: ClassVar[Desk] = "grants"
+    severity: ClassVar[Severity] = Severity.CRITICAL
+    life: ClassVar[Life] = "condition"
+    attack: ClassVar[tuple[str, ...]] = ("T1098.003", "T1484")
+    chain_stage: ClassVar[ChainStage | None] = "escalation"
+    known_gaps: ClassVar[str] = (
+        "Documents cut or masked in the trail. What a holder had before the trail began and no inventory told: it counts as "
+        "new when it is written again, with baseline `none`. Memberships of Identity Center groups, cluster access entries "
+        "and KMS grants are not resolved to policies."
+    )
+    runbook: ClassVar[str] = (
+        "Ask who granted it (actor.origin) what for, and put the narrower change in its place that each rule names under "
+        "`fix`. Look at what the holder did with it since. If nobody owns up to it, take it back first."
+    )
+    calls: ClassVar[tuple[tuple[str, str], ...]] = tuple(
+        (source, name) for source, _, name in (key.partition(":") for key in sorted(DOOR_CALLS))
+    )
+
+    def observe(self, event: Event, state: GrantsState) -> Iterable[Draft]:
+        """Judge what each changed document newly allows; close what allows it no more."""
+        if event.is_failed and not event.is_denied:
+            return
+        for change in state.changes:
+            gained = difference(change.before, change.after)
+            found = self._new(change, gained, state)
+            if found:
+                yield self._draft(event, state, change, gained, found)
+            elif not event.is_failed and self._is_over(change, state):
+                yield self.closing(change.entity, change.subject, event.at)
+
+    def _new(self, change: Change, gained: Difference, state: GrantsState) -> list[Weakness]:
+        """List what is wrong after the change and was not before; a reformat, or less, is nothing."""
+        after = self._of_subject(change.after, change, state)
+        if not after:
+            return []
+        before = {_key(each) for each in weaknesses(change.before, state.outside)}
+        if gained.change in (
+            "same",
+            "narrowed",
+        ):  # what a boundary or a Deny takes away is new all the same, and latent
+            return [each for each in after if each.is_latent and _key(each) not in before]
+        if gained.change == "unknown" or change.kind != "identity":
+            places = {(each.policy, each.pointer) for each in gained.added} if gained.change != "unknown" else None
+            return [
+                each
+                for each in after
+                if _key(each) not in before and (places is None or (each.policy, each.pointer) in places)
+            ]
+        return [each for each in after if any(_touches(each, grant) for grant in gained.added)]
+
+    def _is_over(self, change: Change, state: GrantsState) -> bool:
+        """Say whether a document that was wrong is so no more."""
+        return bool(weaknesses(change.before, state.outside)) and not self._of_subject(change.after, change, state)
+
+    def _of_subject(self, holding: Holding, change: Change, state: GrantsState) -> list[Weakness]:
+        return [each for each in weaknesses(holding, state.outside) if each.policy in change.places]
+
+    def _draft(
+        self, event: Event, state: GrantsState, change: Change, gained: Difference, found: list[Weakness]
+    ) -> Draft:
+        ordered = sorted(found, key=lambda each: (-each.severity, int(each.rule[1:]), each.pointer))
+        worst = ordered[0]
+        is_latent = not change.is_held or all(each.is_latent for each in ordered)
+        denied = event.is_denied
+        severity = Severity.LOW if denied or is_latent else worst.severity
+        name = cut(change.entity.arn.rsplit("/", 1)[-1])
+        what = {TRUST: "its trust policy", RESOURCE_POLICY: "its policy"}.get(
+            change.subject, f"policy {cut(change.subject.rsplit('/', 1)[-1])}"
+        )
+        by = cut(event.actor.session_arn if event.actor else "somebody")
+        rules = list(dict.fromkeys(each.rule for each in ordered))
+        is_exposed = any(each.rule == "W8" for each in ordered) and change.kind == "resource"
+        return self.draft(
+            event,
+            state,
+            entity=change.entity,
+            subject=change.subject,
+            title=f"{'Denied: ' if denied else ''}{change.entity.type} {name}: {', '.join(rules)} newly by {what}",
+            summary=(
+                f"{by} {'tried' if denied else 'made'} {event.api.name}: {what} newly grants {change.entity.type} {name} more "
+                f"than it should. {worst.why} {'Nobody holds it yet. ' if not change.is_held else ''}"
+                f"Narrower: {worst.fix}"
+            ),
+            seen={
+                "door": event.api.name,
+                "rules": [_shown(each) for each in ordered[:MAX_RULES]],
+                "newly_allowed": [
+                    {
+                        "actions": [cut(action) for action in each.actions[:MAX_LISTED]],
+                        "resources": [cut(resource) for resource in each.resources[:MAX_LISTED]],
+                    }
+                    for each in gained.added[:MAX_RULES]
+                ],
+                "is_latent": is_latent,
+                "is_denied": denied,
+            },
+            expected={"fix": list(dict.fromkeys(each.fix for each in ordered))[:MAX_RULES]},
+            severity=severity,
+            chain_stage="exfiltration" if is_exposed else None,
+            affected=change.affected,
+            maturity=None if change.is_known else "none",
+            is_attempt=denied,
+        )
+
+
+def _key(weakness: Weakness) -> tuple[Any, ...]:
+    return weakness.rule, weakness.severity, weakness.actions, weakness.resources, weakness.is_latent, weakness.why
+
+
+def _touches(weakness: Weakness, grant: Grant) -> bool:
+    """Say whether what is newly allowed belongs to a weakness: of its statement, and of its actions."""
+    if (weakness.policy, weakness.pointer) != (grant.policy, grant.pointer):
+        return False
+    if any(each.startswith("not:") for each in (*grant.actions, *weakness.actions)):
+        return True
+    try:
+        return any(
+            intersects(glob(mine.lower()), glob(theirs.lower()))
+            for mine in weakness.actions
+            for theirs in grant.actions
+        )
+    except TooComplexError:
+        return True
+
+
+def _shown(weakness: Weakness) -> dict[str, Any]:
+    return {
+        "rule": weakness.rule,
+        "severity": weakness.severity.label,
+        "pointer": weakness.pointer,
+        "actions": [cut(each) for each in weakness.actions[:MAX_LISTED]],
+        "resources": [cut(each) for each in weakness.resources[:MAX_LISTED]],
+        "access_levels": list(weakness.levels),
+        "why": weakness.why,
+        "fix": weakness.fix,
+    }

@@ -1,0 +1,1 @@
+"""Guardrails: logging, monitoring, and who may vouch for identities."""

@@ -1,0 +1,168 @@
+"""The grants graph of one account: who holds which documents, as many small rows. Bounded, plain data.
+
+Rows are never changed in place: a change is a list of edits, so that what was and what will be can be compared before
+anything is learned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from models.grants.allowed import Holding
+from models.grants.document import Policy, PolicyError, parse
+from models.grants.tables import managed_document
+
+MAX_ROWS: Final = 20_000  # holders, policies and resources of one account; the longest untouched goes first
+MAX_VERSIONS: Final = 5  # of a managed policy: AWS keeps no more
+MAX_DOCUMENT: Final = 65_536  # characters of a document that are kept
+MAX_NAMES: Final = 100  # policies of one holder, groups of one user
+
+TRUST: Final = "trust"
+RESOURCE_POLICY: Final = "resource-policy"
+
+
+class Holder(Struct, frozen=True, tag=True):
+    """A user, group, role or permission set: what it holds, and who may become it."""
+
+    inline: dict[str, str] = {}  # policy name -> document
+    attached: tuple[str, ...] = ()  # policy ARNs
+    boundary: str | None = None  # policy ARN
+    groups: tuple[str, ...] = ()  # of a user: their ARNs
+    trust: str | None = None  # of a role
+    is_known: bool = False  # made in the trail, or in the inventory: what is not here, it does not hold
+
+
+class ManagedPolicy(Struct, frozen=True, tag=True):
+    """A customer managed policy."""
+
+    versions: dict[str, str] = {}  # version id -> document
+    default: str = "v1"
+    is_known: bool = False
+
+    @property
+    def document(self) -> str | None:
+        """The document in force."""
+        return self.versions.get(self.default)
+
+
+class Resource(Struct, frozen=True, tag=True):
+    """A resource with a policy of its own."""
+
+    policy: str | None = None
+    is_known: bool = False
+
+
+Row = Holder | ManagedPolicy | Resource
+
+
+class Graph(Struct):
+    """The rows of one account, by ARN."""
+
+    rows: dict[str, Row] = {}
+
+    def apply(self, edits: Mapping[str, Row | None]) -> None:
+        """Learn what a change leaves: a row for each ARN, or none where it is gone."""
+        for arn, row in edits.items():
+            self.rows.pop(arn, None)
+            if row is not None:
+                self.rows[arn] = row
+        while len(self.rows) > MAX_ROWS:
+            del self.rows[next(iter(self.rows))]
+
+    def after(self, edits: Mapping[str, Row | None]) -> Graph:
+        """Give the rows as a change will leave them."""
+        changed = Graph(self.rows.copy())
+        changed.apply(edits)
+        return changed
+
+    def holder(self, arn: str) -> Holder:
+        """Give a holder's row; an empty one where nothing is known."""
+        return row if isinstance(row := self.rows.get(arn), Holder) else Holder()
+
+    def policy(self, arn: str) -> ManagedPolicy:
+        """Give a customer managed policy's row; an empty one where nothing is known."""
+        return row if isinstance(row := self.rows.get(arn), ManagedPolicy) else ManagedPolicy()
+
+    def resource(self, arn: str) -> Resource:
+        """Give a resource's row; an empty one where nothing is known."""
+        return row if isinstance(row := self.rows.get(arn), Resource) else Resource()
+
+    def document(self, arn: str) -> str | None:
+        """Give the document in force of a managed policy, the customer's or AWS's; None where it was never seen."""
+        if ":iam::aws:policy" in arn:
+            return managed_document(arn)
+        return self.policy(arn).document
+
+    def holding(self, arn: str) -> tuple[Holding, list[str]]:
+        """Give all that a holder holds, through its groups too, and the name or ARN of each document."""
+        holder = self.holder(arn)
+        names: list[str] = []
+        policies: list[Policy] = []
+        for each in (holder, *map(self.holder, holder.groups)):
+            for name, text in each.inline.items():
+                _add(policies, names, name, text)
+            for attached in each.attached:
+                _add(policies, names, attached, self.document(attached))
+        boundary = None if holder.boundary is None else read(self.document(holder.boundary))
+        return Holding(tuple(policies), boundary), names
+
+    def holders(self) -> Iterator[tuple[str, Holder]]:
+        """List all holders."""
+        return ((arn, row) for arn, row in self.rows.items() if isinstance(row, Holder))
+
+    def holders_of(self, policy: str) -> list[str]:
+        """List who holds a managed policy, or uses it as a boundary: members of groups too, by ARN."""
+        direct = {arn for arn, each in self.holders() if policy in each.attached or each.boundary == policy}
+        return sorted(direct | {member for group in direct for member in self.members(group)})
+
+    def members(self, group: str) -> list[str]:
+        """List a group's users."""
+        if ":group/" not in group:
+            return []
+        return sorted(arn for arn, each in self.holders() if group in each.groups)
+
+
+def _add(policies: list[Policy], names: list[str], name: str, text: str | None) -> None:
+    if (policy := read(text)) is not None:
+        policies.append(policy)
+        names.append(name)
+
+
+def with_item(items: tuple[str, ...], item: str) -> tuple[str, ...]:
+    """Add to a sorted set, within its bound."""
+    return tuple(sorted({*items, item}))[:MAX_NAMES]
+
+
+def without_item(items: tuple[str, ...], item: str) -> tuple[str, ...]:
+    """Take out of a set."""
+    return tuple(each for each in items if each != item)
+
+
+def with_version(policy: ManagedPolicy, version: str, text: str, *, is_default: bool) -> ManagedPolicy:
+    """Add a version; beyond the bound the oldest that is not in force goes."""
+    versions = {**policy.versions, version: text}
+    default = version if is_default else policy.default
+    while len(versions) > MAX_VERSIONS:
+        del versions[next(each for each in versions if each != default)]
+    return replace(policy, versions=versions, default=default)
+
+
+@lru_cache(maxsize=1024)
+def read(text: str | None) -> Policy | None:
+    """Parse a document; None where there is none, or none that can be read."""
+    if text is None:
+        return None
+    try:
+        return parse(text)
+    except PolicyError:
+        return None
+
+
+def joined(texts: Iterable[str | None]) -> Holding:
+    """Make a holding of the documents that can be read."""
+    return Holding(tuple(policy for text in texts if (policy := read(text)) is not None))
