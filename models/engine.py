@@ -24,6 +24,7 @@ from models.event import Event
 from models.facts import LADDER, Facts
 from models.finding import Class, Finding
 from models.grants.account import AccountState
+from models.grants.inventory import Inventory
 from models.incidents.life import Closing, Matter
 from models.incidents.lineage import EDGE_CALLS, Edge, Hop, edge_of
 from models.record import iso
@@ -133,6 +134,11 @@ class Engine:
                     tray.edges.append(edge)
             if may_have_yielded and (tray.drafts or tray.changes or tray.edges or tray.faults):
                 self._hand_on()
+
+    def seed(self, inventory: Inventory) -> None:
+        """Learn what an account held before the first event."""
+        self.behaviour.seed(inventory)
+        self.grants.seed(inventory)
 
     def tick(self, now: int) -> None:
         """Let time pass to `now`: what it alone makes true becomes a finding, what has been quiet closes."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 from msgspec import Struct, field
 
@@ -15,6 +15,7 @@ from models.detectors import build
 from models.engine import Engine, Principal
 from models.event import Event
 from models.finding import Finding
+from models.grants.inventory import read_inventory
 from models.record import encode
 from models.settings import Settings
 from models.trail import Batch, Rejected
@@ -61,11 +62,14 @@ def replay(
     *,
     read_since: int | None = None,
     with_history: bool = False,
+    inventory: Sequence[dict[str, Any]] = (),
+    inventory_at: int | None = None,
     on_bytes: OnBytes | None = None,
     on_rejected: OnRejected | None = None,
 ) -> Result:
     """Read trails in event-time order, run all detectors, and give the state at the trail's end.
 
+    ``inventory`` is what GetAccountAuthorizationDetails answered; it holds as of ``inventory_at``, else of the first event.
     ``on_bytes`` is told of every stretch of a file that was read; ``on_rejected`` of every record that could not be,
     and of every event at which a detector raised.
     """
@@ -73,14 +77,21 @@ def replay(
     sources, missing = find(paths)
     complaints = _Complaints(on_rejected)
     with _without_collections():
+        run = _Run(settings, read_since, complaints, on_bytes, _Inventory(inventory, inventory_at), with_history)
         try:
-            run = _Run(settings, read_since, complaints, on_bytes, with_history=with_history)
             run.merge(sources)
         except DisorderError:  # the state so far is of no use: what was missed comes before it
             complaints.begin_again()
-            run = _Run(settings, read_since, complaints, None, with_history=with_history)
+            run = _Run(settings, read_since, complaints, None, _Inventory(inventory, inventory_at), with_history)
             run.sort(sources)
         return run.result(missing, started_s)
+
+
+class _Inventory(NamedTuple):
+    """What is known of the accounts before the first event."""
+
+    answers: Sequence[dict[str, Any]]
+    holds_at: int | None
 
 
 class _Complaints:
@@ -128,9 +139,10 @@ class _Run:
         read_since: int | None,
         complaints: _Complaints,
         on_bytes: OnBytes | None,
-        *,
+        inventory: _Inventory,
         with_history: bool,
     ) -> None:
+        self._inventory = inventory
         self._history: list[Finding] = []
         on_change = self._history.append if with_history else None
         self._engine = Engine(build(settings), settings, self._on_fault, on_change)
@@ -212,8 +224,15 @@ class _Run:
         summary.events += len(events)
         if summary.first_at is None:
             summary.first_at = events[0].at
+            self._seed(events[0].at)
         summary.last_at = events[-1].at
         self._engine.feed(self._once.of(events))
+
+    def _seed(self, first_at: int) -> None:
+        holds_at = first_at if self._inventory.holds_at is None else self._inventory.holds_at
+        for answer in self._inventory.answers:
+            for each in read_inventory(answer, holds_at):
+                self._engine.seed(each)
 
     def _on_fault(self, fault: Fault) -> None:
         errors = self._summary.detector_errors

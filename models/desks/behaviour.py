@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from models.behaviour.filing import Deed
+from models.behaviour.filing import Deed, trust_facts
 from models.behaviour.profile import MAX_FORMER_IDS, NEVER, SESSION_GAP_S, Profile, Session
 from models.desks.tray import ClassChange, Fault, Tray, calls_of, observe
 from models.detector import BehaviourState, Detector, Rule
@@ -17,6 +17,8 @@ from models.entity import Actor
 from models.event import Event
 from models.facts import CONFIGURATION, CONSOLE_MARKERS, Facts
 from models.finding import Exhibits, evidence_of
+from models.grants.graph import Holder
+from models.grants.inventory import Inventory
 from models.settings import Context
 
 
@@ -83,6 +85,13 @@ class BehaviourDesk:
         if deed.facts & ~session.facts or not session.stance:
             self._look(event, profile, session, deed.facts, is_own=False)
             self._plan(profile)
+
+    def seed(self, inventory: Inventory) -> None:
+        """Learn what the trust policies of an account's roles say of who uses them."""
+        for arn, row in inventory.rows.items():
+            if isinstance(row, Holder) and row.trust is not None:
+                profile = self.profiles.setdefault(arn, Profile(arn, "role", inventory.account_id))
+                profile.configure("trust", inventory.made_at.get(arn, -NEVER), trust_facts(row.trust), 0)
 
     def session_facts(self, event: Event) -> int:
         """Say what the session that an event belongs to has shown so far."""

@@ -17,6 +17,7 @@ from models.grants.account import AccountState
 from models.grants.change import changes_of
 from models.grants.doors import DOOR_CALLS
 from models.grants.guards import GUARD_CALLS, learn_guards
+from models.grants.inventory import Inventory
 from models.grants.sign_in import attempt_of
 from models.grants.writers import learn_writer
 from models.settings import Context
@@ -54,6 +55,12 @@ class GrantsDesk:
             account.graph.apply(edits)
             learn_writer(event, account)
             learn_guards(event, account)
+
+    def seed(self, inventory: Inventory) -> None:
+        """Learn what an account held before its first event."""
+        account = self.accounts.get(inventory.account_id) or self._open(inventory.account_id)
+        account.graph.apply(inventory.rows)
+        self.seen_accounts.add(inventory.account_id)
 
     def _own_accounts(self) -> frozenset[str]:
         named = self._context.settings.organisation.accounts

@@ -10,7 +10,7 @@ from msgspec import Struct
 from models.event import Event
 from models.finding import EntityRef
 from models.grants.allowed import Holding
-from models.grants.doors import Edits, edits_of
+from models.grants.doors import Edits, edits_of, taken_back
 from models.grants.graph import RESOURCE_POLICY, TRUST, Graph, Holder, ManagedPolicy, Resource, joined
 
 Kind = Literal["identity", "trust", "resource"]
@@ -43,6 +43,7 @@ class Change(Struct, frozen=True):
 
 def changes_of(event: Event, graph: Graph) -> tuple[Edits, list[Change]]:
     """Read a call's edits, and compare what they leave with what is there."""
+    graph = taken_back(event, graph)
     edits = edits_of(event, graph)
     if not edits:
         return edits, []

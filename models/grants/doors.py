@@ -37,6 +37,20 @@ def edits_of(event: Event, graph: Graph) -> Edits:
     return {} if door is None else door(event, graph, event.request())
 
 
+def taken_back(event: Event, graph: Graph) -> Graph:
+    """Give the graph without what the inventory assumed and the call itself now makes: so it was not there before."""
+    if not event.api.name.startswith(("Put", "Attach", "Add")):
+        return graph
+    request = event.request()
+    kind = next((each for each in ("user", "role", "group") if f"{each}Name" in request), None)
+    arn = _holder_arn(event, request, kind) if kind else None
+    if arn is None or not (assumed := graph.holder(arn).assumed):
+        return graph
+    group = _holder_arn(event, request, "group") if kind != "group" else None
+    item = text_of(request.get("policyArn")) or text_of(request.get("policyName")) or group
+    return graph.after({arn: graph.holder(arn).without(item)}) if item and item in assumed else graph
+
+
 def document_of(value: object) -> str | None:
     """Take a policy document as text, whichever form it comes in; None where there is none, or it is too long to keep."""
     if isinstance(value, dict):

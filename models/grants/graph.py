@@ -35,6 +35,17 @@ class Holder(Struct, frozen=True, tag=True):
     groups: tuple[str, ...] = ()  # of a user: their ARNs
     trust: str | None = None  # of a role
     is_known: bool = False  # made in the trail, or in the inventory: what is not here, it does not hold
+    assumed: tuple[str, ...] = ()  # policies and groups that the inventory alone tells of: since when, nobody knows
+
+    def without(self, item: str) -> Holder:
+        """Give the row as it was before an assumed policy or group came to it."""
+        return replace(
+            self,
+            inline={name: text for name, text in self.inline.items() if name != item},
+            attached=without_item(self.attached, item),
+            groups=without_item(self.groups, item),
+            assumed=without_item(self.assumed, item),
+        )
 
 
 class ManagedPolicy(Struct, frozen=True, tag=True):
