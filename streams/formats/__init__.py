@@ -16,8 +16,8 @@ What = Literal["findings", "principals", "detectors"]
 Write = Callable[[list[Any], Screen], Iterator[str]]
 
 FORMATS: Final[dict[What, tuple[str, ...]]] = {
-    "findings": ("table", "jsonl"),
-    "principals": ("table", "jsonl"),
+    "findings": ("table", "jsonl", "csv"),
+    "principals": ("table", "jsonl", "csv"),
     "detectors": ("table", "jsonl", "markdown"),
 }
 
