@@ -55,13 +55,9 @@ if TYPE_CHECKING:
 def _print_version(context: click.Context, _param: click.Parameter, is_wanted: bool) -> None:
     if not is_wanted or context.resilient_parsing:
         return
-    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 - slow, and seldom asked for
+    from streams.version import installed  # noqa: PLC0415 - slow, and seldom asked for
 
-    try:
-        found = version("rolehawk")
-    except PackageNotFoundError:
-        found = "(not installed)"
-    click.echo(f"rolehawk {found}")
+    click.echo(f"rolehawk {installed() or '(not installed)'}")
     context.exit()
 
 

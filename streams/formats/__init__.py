@@ -16,7 +16,7 @@ What = Literal["findings", "principals", "detectors"]
 Write = Callable[[list[Any], Screen], Iterator[str]]
 
 FORMATS: Final[dict[What, tuple[str, ...]]] = {
-    "findings": ("table", "jsonl", "csv"),
+    "findings": ("table", "jsonl", "csv", "ocsf"),
     "principals": ("table", "jsonl", "csv"),
     "detectors": ("table", "jsonl", "markdown"),
 }
