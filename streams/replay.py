@@ -51,6 +51,7 @@ class Result(Struct):
     findings: list[Finding]
     principals: list[Principal]
     summary: Summary
+    engine: Engine  # as it stands at the end, for what findings do not tell
 
 
 def replay(
@@ -78,6 +79,14 @@ def replay(
             run = _Run(settings, read_since, complaints, None)
             run.sort(sources)
         return run.result(missing, started_s)
+
+
+def events_of(paths: list[str], *, read_since: int | None = None, on_bytes: OnBytes | None = None) -> Iterator[Event]:
+    """Read trails once more, for what a replay did not keep: events in no order, copies and all."""
+    reader = FileReader(on_bytes)
+    for source in find(paths)[0]:
+        for batch in reader.read(source):
+            yield from (event for event in batch.events if read_since is None or event.at >= read_since)
 
 
 class _Complaints:
@@ -168,7 +177,7 @@ class _Run:
         summary.samples = self._complaints.first_rejected + self._complaints.first_repaired
         findings, principals = self._engine.findings(), self._engine.principals()
         summary.elapsed_s = time.monotonic() - started_s
-        return Result(findings, principals, summary)
+        return Result(findings, principals, summary, self._engine)
 
     def _read(self, source: Source) -> Iterator[Batch]:
         for batch in self._reader.read(source):
