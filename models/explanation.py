@@ -5,7 +5,7 @@ A finding keeps ten events; its surroundings are picked out of the trail's event
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from heapq import heappush, heappushpop
 from typing import Final
 
@@ -16,22 +16,12 @@ from models.detectors import REGISTRY
 from models.event import Event
 from models.facts import Facts
 from models.finding import Finding, cut
+from models.incidents.lineage import Hop
 from models.record import epoch, iso
 
 HOUR_S: Final = 3_600  # looked at before the first evidence and after the last
 MAX_STEPS: Final = 50  # rows of a timeline: those nearest to the evidence stay
 MAX_CANDIDATES: Final = 5  # findings named where the one asked for is not there, or is several
-
-
-class Hop(Struct, frozen=True, rename={"class_": "class"}):
-    """One identity in a lineage, and how the one before it came to be this one."""
-
-    arn: str
-    type: str
-    how: str
-    at: int | None
-    event_id: str | None
-    class_: str
 
 
 class Step(Struct, frozen=True):
@@ -103,44 +93,45 @@ def choose(findings: list[Finding], prefix: str) -> Finding:
 
 def explain(finding: Finding, findings: list[Finding], lineage: list[Hop], events: Iterable[Event]) -> Explanation:
     """Tell a finding's story, with all findings of the trail and its events in any order."""
+    lineage = rooted(lineage, finding)
     detector = next(each for each in REGISTRY if each.name == finding.detector)
+    parts = [each for each in findings if each.part_of == finding.finding_id]
     chain = next((each for each in findings if each.finding_id == finding.part_of), None)
     return Explanation(
         finding=finding,
         lineage=lineage,
-        timeline=timeline_of(finding, lineage, events),
+        timeline=timeline_of(finding, lineage, events, parts),
         chain=None if chain is None else _related(chain),
-        parts=[_related(each) for each in findings if each.part_of == finding.finding_id],
+        parts=[_related(each) for each in parts],
         attack=[Technique(id_, technique(id_).name, tactic(id_, detector.chain_stage)) for id_ in finding.attack],
         what_to_do=detector.runbook,
         known_gaps=detector.known_gaps,
     )
 
 
-def as_found(finding: Finding) -> list[Hop]:
-    """Give the lineage as far as the finding itself tells it: its origin, where there is one, and its actor."""
-    actor, entity = finding.actor, finding.entity
-    if actor.arn is None:
-        return []
-    type_ = entity.type if actor.arn == entity.arn else "role" if ":assumed-role/" in actor.arn else "unknown"
-    last = Hop(actor.arn, type_, "", None, None, actor.class_ or "unknown")
-    if actor.origin is None or actor.origin == actor.arn:
-        return [last]
-    return [Hop(actor.origin, "unknown", "", None, None, "unknown"), last]
+def rooted(lineage: list[Hop], finding: Finding) -> list[Hop]:
+    """Begin a lineage with the origin that the finding names, should it not lead back so far."""
+    origin = finding.actor.origin
+    if not lineage or origin is None or lineage[0].arn == origin:
+        return lineage
+    return [Hop(origin, "unknown", "", None, None, "unknown"), *lineage]
 
 
-def timeline_of(finding: Finding, lineage: list[Hop], events: Iterable[Event]) -> Timeline:
+def timeline_of(
+    finding: Finding, lineage: list[Hop], events: Iterable[Event], parts: Sequence[Finding] = ()
+) -> Timeline:
     """Pick the events around a finding out of a trail in any order, each once.
 
-    They are those of the actor's own session and of whoever stands behind it in the lineage, those in evidence, and of
-    failures, which are nobody's act, the ones that are as the evidence: the same call from the same address.
+    They are those of the actor's own session, of whoever stands behind it in the lineage or did a part of the chain,
+    those in evidence, and of failures, which are nobody's act, the ones like the evidence: the same call from the same
+    address.
     """
     since, until = epoch(finding.opened_at) - HOUR_S, epoch(finding.updated_at) + HOUR_S
     evidence = {each.event_id for each in finding.evidence}
     instants = [epoch(each.event_time) for each in finding.evidence]
     alike = {(each.event_source, each.event_name, each.source_ip) for each in finding.evidence}
     hops = {hop.event_id for hop in lineage if hop.event_id is not None}
-    actors = {hop.arn for hop in lineage}
+    actors = {hop.arn for hop in lineage} | {part.actor.arn for part in parts if part.actor.arn is not None}
 
     def belongs(event: Event) -> bool:
         if event.event_id in hops or cut(event.event_id) in evidence:

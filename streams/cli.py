@@ -95,7 +95,8 @@ def replay(context: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - c
         result, output = _read(options, "findings", files)
         since, until = options.span(_last_at(result))
         shown = [each for each in result.findings if is_shown(each, options, since, until)]
-        output.write(shown)
+        changes = [each for each in result.history if is_shown(each, options, since, until)]
+        output.write(changes if options.history else shown)
     summarise(options, result, shown)
     context.exit(status_of(options, result.summary, shown))
 
@@ -201,7 +202,14 @@ def _read(options: Options, what: What, files: ExitStack) -> tuple[Result, Outpu
         on_bytes = reading_files.enter_context(reading(paths, sys.stderr, is_wanted=is_wanted))
         read_since = None if options.read_since is None else options.read_since.seconds
         try:
-            result = run_replay(paths, settings, read_since=read_since, on_bytes=on_bytes, on_rejected=on_rejected)
+            result = run_replay(
+                paths,
+                settings,
+                read_since=read_since,
+                with_history=options.history or what == "explanations",
+                on_bytes=on_bytes,
+                on_rejected=on_rejected,
+            )
         except OSError as error:
             raise Unusable(f"{error.filename or 'reading'}: {error.strerror or error}") from None
     if not result.summary.events:
@@ -213,7 +221,7 @@ def _read(options: Options, what: What, files: ExitStack) -> tuple[Result, Outpu
 
 def _explained(finding_id: str, options: Options, result: Result) -> Explanation:
     """Find the finding, and tell its story; raises Unusable where it is not there."""
-    from models.explanation import as_found, choose, explain  # noqa: PLC0415 - loaded by now
+    from models.explanation import choose, explain  # noqa: PLC0415 - loaded by now
     from streams.progress import reading  # noqa: PLC0415
     from streams.replay import events_of  # noqa: PLC0415
 
@@ -227,7 +235,7 @@ def _explained(finding_id: str, options: Options, result: Result) -> Explanation
     with reading(paths, sys.stderr, is_wanted=is_wanted) as on_bytes:
         events = events_of(paths, read_since=read_since, on_bytes=on_bytes)
         try:
-            return explain(finding, result.findings, as_found(finding), events)
+            return explain(finding, result.findings, result.lineages.get(finding.finding_id, []), events)
         except OSError as error:
             raise Unusable(f"{error.filename or 'reading'}: {error.strerror or error}") from None
 

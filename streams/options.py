@@ -111,6 +111,7 @@ class Options:
     fail_on: str | None = None
     rejects: Path | None = None
     strict: bool = False
+    history: bool = False
     quiet: bool = False
     no_progress: bool = False
 
@@ -178,6 +179,7 @@ finding_options = _options(
     click.option("--min-severity", type=click.Choice(SEVERITIES), help="Show findings from this severity up."),
     click.option("--fail-on", type=click.Choice(SEVERITIES),
                  help="Exit with 1 if a live finding from this severity up is shown."),
+    click.option("--history", is_flag=True, help="Show every change of each finding, suppressed ones too."),
 )  # fmt: skip
 paths_argument = click.argument("paths", metavar="PATH...", nargs=-1, required=True)
 

@@ -65,6 +65,7 @@ def summary_of(result: Result, shown: list[Finding] | None) -> list[str]:
         if len(shown) < len(result.findings):
             notes.append(f"{len(result.findings) - len(shown):,} more not shown")
         lines.append(f"findings    {'; '.join(notes)}")
+    lines += [f"settings    {words}" for words in summary.idle_suppressions]
     if summary.elapsed_s > 0:
         rate = round(summary.events / summary.elapsed_s)
         lines.append(f"took        {summary.elapsed_s:,.1f} s, {rate:,} events per second")

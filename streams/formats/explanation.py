@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import Any, Final
 
-import msgspec
 from rich.console import Group, RenderableType
 from rich.constrain import Constrain
 from rich.padding import Padding
@@ -18,8 +17,9 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from models.explanation import HOUR_S, Explanation, Hop, Related, Step
+from models.explanation import HOUR_S, Explanation, Related, Step
 from models.finding import Evidence, Finding
+from models.incidents.lineage import Hop
 from models.record import iso
 from streams.formats.drawing import badge, counted, minute, rendered, short_name, stack, standing
 from streams.terminal import Screen, shorten, visible
@@ -30,6 +30,9 @@ INDENT: Final = 2
 GUIDE: Final = 4  # columns by which each level of a tree is indented
 LABEL: Final = 10  # columns of what stands before a value, the gap included
 GAP: Final = 2
+CLOCK: Final = 8
+ADDRESS: Final = 39  # columns of the longest IPv6 address
+REGION: Final = 14
 _COMMAND: Final = re.compile(r" md/command#\S+")
 CLASS_STYLES: Final = {"human": "green", "workload": "blue", "service": "blue", "agent": "magenta"}
 
@@ -144,9 +147,14 @@ def _timeline(told: Explanation, width: int) -> RenderableType:
     for (day, actor), steps in groupby(timeline.events, lambda step: (step.event_time[:10], step.actor)):
         grid = Table.grid(padding=(0, GAP, 0, 0))
         for _ in range(6 if is_wide else 4):
-            grid.add_column(no_wrap=True, overflow="ellipsis")
-        for step in steps:
-            grid.add_row(*_step(step, is_wide=is_wide, width=width))
+            grid.add_column(no_wrap=True)
+        rows = [_step(step, is_wide=is_wide, width=width) for step in steps]
+        if is_wide:
+            taken = sum(max(cells[n].cell_len for cells in rows) + GAP for n in range(5))
+            for cells in rows:
+                cells[-1].plain = shorten(cells[-1].plain, max(width - taken, 1))
+        for cells in rows:
+            grid.add_row(*cells)
         by = "" if actor is None else f"  {shorten(short_name(actor, told.finding.account_id), width - 12)}"
         drawn += [Text.assemble((visible(day), "bold"), by), grid]
     left_out = timeline.event_count - len(timeline.events)
@@ -158,22 +166,22 @@ def _timeline(told: Explanation, width: int) -> RenderableType:
 
 
 def _step(step: Step, *, is_wide: bool, width: int) -> list[Text]:
-    room = width - 1 - 8 - 3 * GAP  # what the mark and the clock leave
+    """Show one event; what is left of a wide line is its region and client."""
+    room = width - 1 - CLOCK - 3 * GAP  # what mark and clock leave
+    call_width = 56 if is_wide else room * 3 // 5
+    address_width = ADDRESS if is_wide else room - call_width
     style = "" if step.is_evidence else "dim"
-    failed = f"  {visible(step.error_code)}" if step.error_code is not None else ""
-    call_width = min(room * 3 // 5, 64) if not is_wide else 56
-    name = shorten(_call(step), max(call_width - len(failed), call_width // 2))
-    address = shorten(visible(step.source_ip or "-"), room - call_width if not is_wide else 40)
+    failed = "" if step.error_code is None else shorten(f"  {visible(step.error_code)}", call_width // 2)
+    call = Text.assemble((shorten(_call(step), call_width - len(failed)), style), (failed, "red"))
     cells = [
         Text("*" if step.is_evidence else " ", "bold yellow"),
         Text(visible(step.event_time[11:19]), style),
-        Text.assemble((name, style), (shorten(failed, call_width // 2) if failed else "", "red")),
-        Text(address, style),
+        call,
+        Text(shorten(visible(step.source_ip or "-"), address_width), style),
     ]
     if is_wide:
-        client_width = max(width - 1 - 8 - call_width - 16 - 14 - 5 * GAP, 16)
-        cells += [Text(visible(step.region or ""), "dim")]
-        cells += [Text(shorten(visible(step.user_agent or ""), client_width), "dim")]
+        client = Text(visible(step.user_agent or ""), "dim")
+        cells += [Text(shorten(visible(step.region or ""), REGION), "dim"), client]
     return cells
 
 
@@ -214,13 +222,15 @@ def _values(values: dict[str, Any], width: int) -> RenderableType:
 
 def _spelled(value: Any) -> str:  # noqa: ANN401 - whatever a detector saw
     """Write a value as people do: yes and no, lists with commas, none as a dash."""
-    if value is None or value == []:
+    if value is None or value in ([], ()):
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list | tuple):
-        return ", ".join(map(_spelled, value))
-    return visible(value if isinstance(value, str) else msgspec.json.encode(value).decode())
+        return ("; " if isinstance(value[0], dict) else ", ").join(map(_spelled, value))
+    if isinstance(value, dict):
+        return ", ".join(f"{visible(str(key)).replace('_', ' ')} {_spelled(each)}" for key, each in value.items())
+    return visible(str(value))
 
 
 def _related(findings: list[Related], width: int) -> RenderableType:

@@ -208,6 +208,27 @@ def test_settings_are_read_where_they_lie(trail: Path, tmp_path: Path) -> None:
     assert rows(rolehawk("replay", trail, "--settings", "other.toml", cwd=tmp_path))[0]["severity"] == "critical"
 
 
+def test_history_shows_every_change(trail: Path, tmp_path: Path) -> None:
+    """Opened and closed are two lines of one finding; suppressed ones are shown here alone, and idle ones named."""
+    done = rolehawk("replay", trail, "--history", cwd=tmp_path)
+    told = [(row["detector"], row["revision"], row["status"]) for row in rows(done)]
+    assert told == [
+        ("machine-role-console", 1, "open"),
+        ("unfederated-console-login", 1, "open"),
+    ]
+    (tmp_path / "rolehawk.toml").write_text(
+        "[[suppressions]]\ndetector = 'machine-role-console'\nreason = 'known'\n"
+        "[[suppressions]]\ndetector = 'root-use'\nreason = 'drill'\nuntil = 2020-01-01\n"
+        "[[suppressions]]\ndetector = 'root-use'\nreason = 'other'"
+    )
+    assert names(rolehawk("replay", trail, cwd=tmp_path)) == ["unfederated-console-login"]
+    done = rolehawk("replay", trail, "--history", "--fail-on", "high", cwd=tmp_path)
+    assert done.returncode == 0
+    assert [row["close_reason"] for row in rows(done) if row["detector"] == "machine-role-console"] == ["accepted"]
+    assert "suppression 2 (root-use: drill) expired on 2020-01-01" in done.stderr.decode()
+    assert "suppression 3 (root-use: other) never matched" in done.stderr.decode()
+
+
 def test_quiet_says_nothing(trail: Path, tmp_path: Path) -> None:
     """With --quiet stderr stays empty, also on a terminal."""
     assert rolehawk("replay", trail, "--quiet", cwd=tmp_path).stderr == b""
@@ -249,6 +270,17 @@ def test_explain_tells_a_story(trail: Path, tmp_path: Path) -> None:
     assert "7 events" in done.stderr.decode()
     assert rolehawk("explain", prefix, trail, "-o", "story", cwd=tmp_path).returncode == 0
     assert (tmp_path / "story").read_bytes() == done.stdout
+
+
+def test_explain_names_the_person_behind(tmp_path: Path) -> None:
+    """Who switched into a machine's role stands at the root, though the edge that leads there has long been let go."""
+    sample = ROOT / "examples/sample-trail/AWSLogs"
+    (told,) = rows(rolehawk("explain", "003fb1", sample, cwd=tmp_path))
+    person, machine = told["lineage"]
+    assert (person["arn"], person["class"]) == ("arn:aws:iam::111122223333:user/nina.keller", "human")
+    assert (machine["how"], machine["class"]) == ("AssumeRole", "workload")
+    steps = {step["event_id"]: step for step in told["timeline"]["events"]}
+    assert steps[machine["event_id"]]["actor"] == person["arn"] == told["finding"]["actor"]["origin"]
 
 
 def test_explain_is_a_page_on_a_terminal(trail: Path, tmp_path: Path) -> None:
@@ -598,7 +630,7 @@ def test_when_refuses(text: str) -> None:
 
 def result_of(engine: Engine, **summary: Any) -> Result:
     """Make a result as a replay would give it."""
-    return Result(engine.findings(), engine.principals(), Summary(**summary), engine)
+    return Result(engine.findings(), engine.principals(), Summary(**summary))
 
 
 def test_summary_says_all_there_is_to_say() -> None:

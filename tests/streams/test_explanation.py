@@ -9,8 +9,9 @@ import pytest
 from msgspec.structs import replace
 from rich.cells import cell_len
 
-from models.explanation import Explanation, Hop, Related, Step, Technique, Timeline
+from models.explanation import Explanation, Related, Step, Technique, Timeline
 from models.finding import ActorView, EntityView, Evidence
+from models.incidents.lineage import Hop
 from streams.terminal import Screen, visible
 from tests.streams.test_formats import EVIDENCE, FINDING, HOSTILE, write
 
@@ -143,9 +144,15 @@ def test_the_timeline_goes_by_day_and_actor() -> None:
 
 def test_values_are_spelled_for_people() -> None:
     """Yes and no, lists with commas, nothing as a dash."""
-    seen = {"known_network": False, "console_markers": ["a", "b"], "key": None, "deep": {"x": 1}}
+    seen = {
+        "known_network": False,
+        "console_markers": ["a", "b"],
+        "key": None,
+        "deep": [{"x": 1, "y": True}, {"x": 2}],
+        "none": (),
+    }
     lines = [" ".join(line.split()) for line in show(replace(TOLD, finding=replace(FINDING, seen=seen))).splitlines()]
-    for line in ("known network no", "console markers a, b", "key -", 'deep {"x":1}'):
+    for line in ("known network no", "console markers a, b", "key -", "deep x 1, y yes; x 2", "none -"):
         assert line in lines
 
 
