@@ -20,6 +20,7 @@ from streams.formats import What
 from streams.options import (
     KINDS,
     SETTINGS_FILE,
+    FindingId,
     Options,
     check,
     finding_options,
@@ -47,6 +48,7 @@ from streams.summary import rejected_row, status_of, summarise
 
 if TYPE_CHECKING:
     from models.detector import Rule
+    from models.explanation import Explanation
     from models.settings import Settings
     from models.trail import Rejected
     from streams.replay import Result
@@ -55,13 +57,9 @@ if TYPE_CHECKING:
 def _print_version(context: click.Context, _param: click.Parameter, is_wanted: bool) -> None:
     if not is_wanted or context.resilient_parsing:
         return
-    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 - slow, and seldom asked for
+    from streams.version import installed  # noqa: PLC0415 - slow, and seldom asked for
 
-    try:
-        found = version("rolehawk")
-    except PackageNotFoundError:
-        found = "(not installed)"
-    click.echo(f"rolehawk {found}")
+    click.echo(f"rolehawk {installed() or '(not installed)'}")
     context.exit()
 
 
@@ -121,6 +119,28 @@ def principals(context: click.Context, /, **given: Any) -> None:  # noqa: ANN401
         since, until = options.span(_last_at(result))
         shown = [each for each in result.principals if is_listed(each, options, since, until)]
         output.write(shown)
+    summarise(options, result, None)
+    context.exit(status_of(options, result.summary, []))
+
+
+@rolehawk.command(epilog=EXIT_STATUS)
+@click.argument("finding_id", metavar="FINDING_ID", type=FindingId())
+@paths_argument
+@output_options("explanations")
+@reading_options
+@click.pass_context
+def explain(context: click.Context, /, finding_id: str, **given: Any) -> None:  # noqa: ANN401
+    """Tell one finding's story.
+
+    FINDING_ID is a finding's id, or its first six characters or more. Reads all of PATH, and PATH once more for what
+    happened around the finding: who was behind it, the timeline, the evidence, and what to do.
+    """
+    options = Options(**given)
+    if "-" in options.paths:
+        raise click.UsageError("PATH is read twice, so it cannot be stdin", context)
+    with ExitStack() as files:
+        result, output = _read(options, "explanations", files)
+        output.write([_explained(finding_id, options, result)])
     summarise(options, result, None)
     context.exit(status_of(options, result.summary, []))
 
@@ -186,7 +206,7 @@ def _read(options: Options, what: What, files: ExitStack) -> tuple[Result, Outpu
                 paths,
                 settings,
                 read_since=read_since,
-                with_history=options.history,
+                with_history=options.history or what == "explanations",
                 on_bytes=on_bytes,
                 on_rejected=on_rejected,
             )
@@ -197,6 +217,27 @@ def _read(options: Options, what: What, files: ExitStack) -> tuple[Result, Outpu
         where = paths[0] if len(paths) == 1 else f"{len(paths)} paths"
         raise Unusable(f"{where}: no CloudTrail event could be read")
     return result, output
+
+
+def _explained(finding_id: str, options: Options, result: Result) -> Explanation:
+    """Find the finding, and tell its story; raises Unusable where it is not there."""
+    from models.explanation import choose, explain  # noqa: PLC0415 - loaded by now
+    from streams.progress import reading  # noqa: PLC0415
+    from streams.replay import events_of  # noqa: PLC0415
+
+    try:
+        finding = choose(result.findings, finding_id)
+    except LookupError as error:
+        raise Unusable(str(error)) from None
+    paths = list(options.paths)
+    read_since = None if options.read_since is None else options.read_since.seconds
+    is_wanted = not (options.quiet or options.no_progress)
+    with reading(paths, sys.stderr, is_wanted=is_wanted) as on_bytes:
+        events = events_of(paths, read_since=read_since, on_bytes=on_bytes)
+        try:
+            return explain(finding, result.findings, result.lineages.get(finding.finding_id, []), events)
+        except OSError as error:
+            raise Unusable(f"{error.filename or 'reading'}: {error.strerror or error}") from None
 
 
 def _last_at(result: Result) -> int:

@@ -80,9 +80,21 @@ class When(click.ParamType):
             self.fail(f"{value!r} is no time; write it like {examples}", param, ctx)
 
 
+class FindingId(click.ParamType):
+    """A finding's id, or so much of its beginning that another is unlikely to begin with it."""
+
+    name = "finding id"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ANN401
+        """Read an id; its letters may be capitals."""
+        if re.fullmatch("[0-9A-Fa-f]{6,32}", value) is None:
+            self.fail(f"{value!r} is no finding's id: 6 to 32 characters of 0-9 and a-f", param, ctx)
+        return str(value).lower()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What the options of replay and principals say."""
+    """What the options of a command that reads trails say."""
 
     paths: tuple[str, ...]
     form: str | None = None

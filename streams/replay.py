@@ -16,6 +16,7 @@ from models.engine import Engine, Principal
 from models.event import Event
 from models.finding import Finding
 from models.grants.inventory import read_inventory
+from models.incidents.lineage import Hop
 from models.record import encode
 from models.settings import Settings
 from models.trail import Batch, Rejected
@@ -54,6 +55,7 @@ class Result(Struct):
     principals: list[Principal]
     summary: Summary
     history: list[Finding] = []  # every change, by opening, id and revision; empty unless asked for
+    lineages: dict[str, list[Hop]] = {}  # by finding, as far back as it was ever known; empty without the history
 
 
 def replay(
@@ -92,6 +94,14 @@ class _Inventory(NamedTuple):
 
     answers: Sequence[dict[str, Any]]
     holds_at: int | None
+
+
+def events_of(paths: list[str], *, read_since: int | None = None, on_bytes: OnBytes | None = None) -> Iterator[Event]:
+    """Read trails once more, for what a replay did not keep: events in no order, copies and all."""
+    reader = FileReader(on_bytes)
+    for source in find(paths)[0]:
+        for batch in reader.read(source):
+            yield from (event for event in batch.events if read_since is None or event.at >= read_since)
 
 
 class _Complaints:
@@ -144,8 +154,8 @@ class _Run:
     ) -> None:
         self._inventory = inventory
         self._history: list[Finding] = []
-        on_change = self._history.append if with_history else None
-        self._engine = Engine(build(settings), settings, self._on_fault, on_change)
+        self._lineages: dict[str, list[Hop]] = {}
+        self._engine = Engine(build(settings), settings, self._on_fault, self._on_change if with_history else None)
         self._suppressions = settings.suppressions
         self._reader = FileReader(on_bytes)
         self._once = Once()
@@ -194,7 +204,7 @@ class _Run:
         summary.idle_suppressions = self._idle_suppressions()
         summary.elapsed_s = time.monotonic() - started_s
         history = sorted(self._history, key=lambda each: (each.opened_at, each.finding_id, each.revision))
-        return Result(findings, principals, summary, history)
+        return Result(findings, principals, summary, history, self._lineages)
 
     def _idle_suppressions(self) -> list[str]:
         """Word which suppressions have ended by the trail's end, and which never matched."""
@@ -233,6 +243,14 @@ class _Run:
         for answer in self._inventory.answers:
             for each in read_inventory(answer, holds_at):
                 self._engine.seed(each)
+
+    def _on_change(self, finding: Finding) -> None:
+        """Keep a change, and who stood behind it: what leads there is forgotten once nobody can act by it."""
+        self._history.append(finding)
+        hops = self._engine.lineage_of(finding.finding_id)
+        known = self._lineages.get(finding.finding_id, [])
+        if len(hops) >= len(known) or hops[-1:] != known[-1:]:
+            self._lineages[finding.finding_id] = hops
 
     def _on_fault(self, fault: Fault) -> None:
         errors = self._summary.detector_errors

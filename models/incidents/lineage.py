@@ -47,7 +47,7 @@ class Edge(Struct, frozen=True, gc=False):
         return not self.is_weak, self.at, self.event_id
 
 
-class Hop(Struct, frozen=True):
+class Hop(Struct, frozen=True, rename={"class_": "class"}):
     """One step of a lineage: who, and how they became the next."""
 
     arn: str

@@ -12,13 +12,14 @@ from typing import Any, Final, Literal, cast
 
 from streams.terminal import Screen
 
-What = Literal["findings", "principals", "detectors"]
+What = Literal["findings", "principals", "detectors", "explanations"]
 Write = Callable[[list[Any], Screen], Iterator[str]]
 
 FORMATS: Final[dict[What, tuple[str, ...]]] = {
-    "findings": ("table", "jsonl"),
-    "principals": ("table", "jsonl"),
+    "findings": ("table", "jsonl", "csv", "ocsf"),
+    "principals": ("table", "jsonl", "csv"),
     "detectors": ("table", "jsonl", "markdown"),
+    "explanations": ("table", "jsonl"),
 }
 
 

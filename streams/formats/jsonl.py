@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from models.detector import Rule
 from models.engine import Principal
+from models.explanation import Explanation
 from models.facts import LADDER, Facts
 from models.finding import Finding, Severity, Stage
 from streams.terminal import Screen, safe_json
@@ -49,6 +50,11 @@ def principals(known: list[Principal], screen: Screen) -> Iterator[str]:  # noqa
 def detectors(rules: list[Rule[Any]], screen: Screen) -> Iterator[str]:  # noqa: ARG001
     """Write the catalogue, as the settings have it in force."""
     return (line(entry(rule)) for rule in rules)
+
+
+def explanations(told: list[Explanation], screen: Screen) -> Iterator[str]:  # noqa: ARG001
+    """Write stories."""
+    return map(line, told)
 
 
 def line(value: object) -> str:

@@ -237,9 +237,79 @@ def test_quiet_says_nothing(trail: Path, tmp_path: Path) -> None:
     assert "principals" not in shown
 
 
+@pytest.mark.parametrize(("name", "form"), [("replay", "csv"), ("principals", "csv"), ("replay", "ocsf")])
+def test_formats_for_others(trail: Path, tmp_path: Path, name: str, form: str) -> None:
+    """CSV and OCSF go to a pipe and into a file as the same bytes, one for each finding or principal."""
+    done = rolehawk(name, trail, "--format", form, cwd=tmp_path)
+    assert done.returncode == 0
+    rolehawk(name, trail, "--format", form, "-o", "out", cwd=tmp_path)
+    assert (tmp_path / "out").read_bytes() == done.stdout
+    assert done.stdout.count(b"\n") == 2 + (form == "csv")
+    if form == "ocsf":
+        assert [row["class_uid"] for row in rows(done)] == [2004, 2004]
+
+
 def test_stdin_is_a_path(trail: Path, tmp_path: Path) -> None:
     """A trail can come through a pipe."""
     assert len(names(rolehawk("replay", "-", cwd=tmp_path, stdin=trail.read_bytes()))) == 2
+
+
+# One finding's story
+
+
+def test_explain_tells_a_story(trail: Path, tmp_path: Path) -> None:
+    """A finding is found by its id or the first six characters of it, in capitals too, and told in one object."""
+    finding = rows(rolehawk("replay", trail, cwd=tmp_path))[0]
+    for prefix in (finding["finding_id"], finding["finding_id"][:6].upper()):
+        done = rolehawk("explain", prefix, trail, cwd=tmp_path)
+        assert done.returncode == 0
+        (told,) = rows(done)
+        assert told["finding"] == finding
+        assert [hop["arn"] for hop in told["lineage"]] == [finding["actor"]["arn"]]
+        assert [step["event_name"] for step in told["timeline"]["events"]] == ["ListBuckets"]
+    assert "7 events" in done.stderr.decode()
+    assert rolehawk("explain", prefix, trail, "-o", "story", cwd=tmp_path).returncode == 0
+    assert (tmp_path / "story").read_bytes() == done.stdout
+
+
+def test_explain_names_the_person_behind(tmp_path: Path) -> None:
+    """Who switched into a machine's role stands at the root, though the edge that leads there has long been let go."""
+    sample = ROOT / "examples/sample-trail/AWSLogs"
+    (told,) = rows(rolehawk("explain", "003fb1", sample, cwd=tmp_path))
+    person, machine = told["lineage"]
+    assert (person["arn"], person["class"]) == ("arn:aws:iam::111122223333:user/nina.keller", "human")
+    assert (machine["how"], machine["class"]) == ("AssumeRole", "workload")
+    steps = {step["event_id"]: step for step in told["timeline"]["events"]}
+    assert steps[machine["event_id"]]["actor"] == person["arn"] == told["finding"]["actor"]["origin"]
+
+
+def test_explain_is_a_page_on_a_terminal(trail: Path, tmp_path: Path) -> None:
+    """On a terminal the story is a page as wide as it, from the title to what to do; the summary comes after it."""
+    prefix = rows(rolehawk("replay", trail, cwd=tmp_path))[0]["finding_id"][:12]
+    for columns in (80, 200):
+        status, shown = on_terminal(
+            "explain", prefix, trail, "--no-progress", cwd=tmp_path, columns=columns, NO_COLOR="1"
+        )
+        assert status == 0
+        lines = [line.rstrip() for line in shown.splitlines()]
+        assert lines[0] == "HIGH  Machine role web used from the console"
+        assert lines.index("Who") < lines.index("Lineage") < lines.index("Timeline (UTC)") < lines.index("What to do")
+        assert lines.index("ATT&CK") < next(n for n, line in enumerate(lines) if line.startswith("read   "))
+        assert all(len(line) <= columns for line in lines)
+        assert "\x1b" not in shown
+    _, coloured = on_terminal("explain", prefix, trail, cwd=tmp_path)
+    assert "\x1b[1;31mHIGH" in coloured
+
+
+def test_explain_names_candidates(trail: Path, tmp_path: Path) -> None:
+    """Where no finding has that id, those that there are get named; nothing goes to stdout, no file is made."""
+    done = rolehawk("explain", "000000", trail, "-q", "-o", "story", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert re.search(
+        "no finding 000000 among the 2 of the trail: [0-9a-f]{12} Machine role web used .*; [0-9a-f]{12} IAM user erin",
+        complaint(done),
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["trail.json"]
 
 
 # Files
@@ -377,6 +447,11 @@ def test_shadow_does_not_fail() -> None:
         (["replay", "x", "-o", "."], ".: is a folder"),
         (["replay", "x", "-o", "y", "--rejects", "./y"], "-o and --rejects name the same file"),
         (["detectors", "x"], "unexpected extra argument"),
+        (["explain", "2f6c1a"], "Missing argument 'PATH...'"),
+        (["explain", "2f6c1", "x"], "'2f6c1' is no finding's id: 6 to 32 characters of 0-9 and a-f"),
+        (["explain", "orders-api", "x"], "'orders-api' is no finding's id"),
+        (["explain", "2f6c1a", "-"], "PATH is read twice, so it cannot be stdin"),
+        (["explain", "2f6c1a", "x", "--format", "csv"], "'csv' is not one of 'table', 'jsonl'"),
         (["replay", "x", "--\x1b[31m"], "--\\x1b[31m"),
     ],
 )
@@ -494,7 +569,9 @@ def test_interrupt_is_one_line(tmp_path: Path) -> None:
 # The rest
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["replay", "--help"], ["replay", "x", "--format", "xml"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["replay", "--help"], ["explain", "--help"], ["replay", "x", "--format", "xml"]]
+)
 def test_help_loads_neither_engine_nor_rich(tmp_path: Path, arguments: list[str]) -> None:
     """Help and wrong usage come at once: nothing heavy is imported for them."""
     code = f"import sys; from streams.cli import run; run({arguments!r}); print(*sys.modules, file=sys.stderr)"
@@ -575,5 +652,5 @@ def test_summary_says_all_there_is_to_say() -> None:
         "took        0.5 s, 14 events per second",
         "FAULT       detector root-use failed on 2 events: findings of it may be missing",
     ]
-    assert summary_of(Result([], [], Summary()), None) == ["read        0 files, 0 events", "principals  0"]
+    assert summary_of(result_of(Engine([])), None) == ["read        0 files, 0 events", "principals  0"]
     assert faults(Summary()) == []

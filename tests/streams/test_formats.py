@@ -98,7 +98,7 @@ def test_jsonl_has_keys_in_the_records_order() -> None:
     assert list(row)[:6] == ["arn", "type", "account_id", "kind", "class", "tier"]
 
 
-@pytest.mark.parametrize("form", ["table", "jsonl"])
+@pytest.mark.parametrize("form", ["table", "jsonl", "csv"])
 @pytest.mark.parametrize("width", [60, 80, 120, 200])
 @pytest.mark.parametrize(
     ("what", "items"), [("findings", [FINDING, EVIL]), ("principals", [PRINCIPAL, EVIL_PRINCIPAL])]

@@ -93,7 +93,7 @@ def test_a_damaged_gzip_is_named(tmp_path: Path) -> None:
         (b"PK\x03\x04rest", "a zip archive, not CloudTrail: unpack it first"),
         (b"(\xb5/\xfdrest", "zstandard, not CloudTrail: unpack it first"),
         (b"hello", "no JSON, so no CloudTrail"),
-        (gzip.compress(b"hello"), "no JSON, so no CloudTrail"),
+        (gzip.compress(b"hello", mtime=0), "no JSON, so no CloudTrail"),
         (b"\x1f\x8b\x08", "gzip ends early; 0 records before it were read"),
         (b"\x1f\x8bnonsense", "gzip is damaged: "),
     ],
