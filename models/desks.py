@@ -34,10 +34,10 @@ class ClassChange(Struct, frozen=True):
 
 
 class Fault(Struct, frozen=True):
-    """A detector raised: the event is named, the stream goes on."""
+    """A detector raised: the event is named (None where time alone was the cause), the stream goes on."""
 
     detector: str
-    event: Event
+    event: Event | None
     error: str
 
 
@@ -58,11 +58,11 @@ class BehaviourDesk:
         self._rules = tuple(rules)
         self._context = context
         self._tray = tray
-        self._calls = {rule.detector.name: _keys(rule) for rule in self._rules}
-        self._facts = 0  # what any detector looks for in every event, one mask
+        self._watches = tuple((rule, rule.detector.facts, rule.detector.new_facts, _keys(rule)) for rule in self._rules)
+        self._facts = 0  # what any detector looks for in every event
         for rule in self._rules:
             self._facts |= rule.detector.facts
-        self._all_calls = frozenset().union(*self._calls.values())
+        self._calls = frozenset().union(*(calls for *_, calls in self._watches))
         self._has_sweeps = any(_sweeps(rule) for rule in self._rules)
 
     def observe(self, event: Event, actor: Actor) -> bool:
@@ -77,7 +77,7 @@ class BehaviourDesk:
         if session is None or at - session.last_at > SESSION_GAP_S or at > session.ends_at:
             session = profile.session_at(event.session_name, at)
         facts = event.facts
-        is_worth_a_look = facts & ~session.facts or facts & self._facts or event.api.key in self._all_calls
+        is_worth_a_look = facts & ~session.facts or facts & self._facts or event.api.key in self._calls
         if is_worth_a_look:
             self._look(event, profile, session, facts, is_own=True)
         session.events += 1
@@ -113,7 +113,10 @@ class BehaviourDesk:
             profile, None, 0, is_own=False, coverage_since=self.coverage_since, context=self._context
         )
         for rule in self._rules:
-            self._tray.drafts += rule.sweep(state, now)
+            try:
+                self._tray.drafts += rule.sweep(state, now)
+            except Exception as error:  # noqa: BLE001 - as in `observe`
+                self._tray.faults.append(Fault(rule.detector.name, None, f"{type(error).__name__}: {error}"))
         self._plan(profile)
 
     def sweep_due(self, now: int) -> None:
@@ -128,6 +131,7 @@ class BehaviourDesk:
         if is_own and facts & CONSOLE_MARKERS and profile.type in ("role", "user") and not facts & Facts.SSO_ROLE:
             if session.visit is None:
                 session.visit = Exhibits()
+                profile.has_visits = True
             session.visit.add([evidence_of(event)], 1)
         if (facts & ~session.facts or not session.stance) and profile.learn(session, facts):
             self._tray.changes.append(ClassChange(profile.arn, profile.class_, profile.tier))
@@ -144,13 +148,8 @@ class BehaviourDesk:
         self, event: Event, profile: Profile, session: Session | None, facts: int, new: int, *, is_own: bool
     ) -> None:
         state: BehaviourState | None = None
-        for rule in self._rules:
-            detector = rule.detector
-            if (
-                facts & detector.facts
-                or new & detector.new_facts
-                or (is_own and event.api.key in self._calls[detector.name])
-            ):
+        for rule, any_of, any_new, calls in self._watches:
+            if facts & any_of or new & any_new or (is_own and event.api.key in calls):
                 if state is None:
                     state = BehaviourState(profile, session, facts, is_own, self.coverage_since, self._context)
                 observe(rule, event, state, self._tray)

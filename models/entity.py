@@ -11,7 +11,7 @@ import re
 from functools import lru_cache
 from typing import Final, Literal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from models.facts import Facts
 from models.record import SessionContext, UserIdentity, is_true
@@ -29,13 +29,15 @@ HIDDEN: Final = frozenset({"HIDDEN_DUE_TO_SECURITY_REASONS", "***", ""})
 _UNIQUE_ID = re.compile(r"A(?:RO|ID)A[A-Z0-9]{12,}")
 _PATHED = re.compile(r"(arn:[^:]*:iam::[^:]*:(?:role|user|group|instance-profile)/)(.*/)?([^/]+)")
 _SSO_NAME = re.compile(r"AWSReservedSSO_.+_[0-9a-f]{16}")
-_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
-_INSTANCE = re.compile(r"i-[0-9a-f]{8,17}")
-_ECS_TASK = re.compile(r"[0-9a-f]{32}")
-_CI_NAME = re.compile(r"GitHubActions.*|AWSCodeBuild-.*|codepipeline.*|gitlab-.*|circleci.*|[Jj]enkins.*|bitbucket-.*")
-_LAMBDA_NAME = re.compile(r"awslambda_\d+_\d+")
-_SDK_NAME = re.compile(
-    r"botocore-session-\d+|aws-go-sdk-\d+|aws-sdk-[a-z]+-?\d*|AWS-CLI-session-\d+|session-\d{10,}|aws-sdk-js-session-\d+"
+# One pattern for all that a session name can hint at: the name of the group that matches is the fact.
+_SESSION_NAME = re.compile(
+    r"(?P<EMAIL_SESSION_NAME>[^@\s]+@[^@\s]+\.[^@\s]+)"
+    r"|(?P<INSTANCE_SESSION_NAME>i-[0-9a-f]{8,17})"
+    r"|(?P<ECS_TASK_SESSION_NAME>[0-9a-f]{32})"
+    r"|(?P<CI_SESSION_NAME>GitHubActions.*|AWSCodeBuild-.*|codepipeline.*|gitlab-.*|circleci.*|[Jj]enkins.*|bitbucket-.*)"
+    r"|(?P<LAMBDA_SESSION_NAME>awslambda_\d+_\d+)"
+    r"|(?P<SDK_SESSION_NAME>botocore-session-\d+|aws-go-sdk-\d+|aws-sdk-js-session-\d+|aws-sdk-[a-z]+-?\d*"
+    r"|AWS-CLI-session-\d+|session-\d{10,})"
 )
 _SERVICE = re.compile(r"[a-z0-9.-]+\.amazonaws\.com(?:\.cn)?")
 _SIGNIN: Final = "signin.amazonaws.com"
@@ -57,7 +59,6 @@ class Actor(Struct, frozen=True, gc=False):
     session_name: str
     session_arn: str  # the actor as AWS writes it: a role session by its STS ARN, else the entity
     credential: Credential | None
-    access_key_id: str | None
     facts: int
 
 
@@ -121,20 +122,8 @@ def web_identity_facts(provider: str | None, subject: str | None = None) -> int:
 @lru_cache(maxsize=16_384)
 def session_name_facts(name: str) -> int:
     """Say what a role's session name, chosen by whoever assumed the role, hints at."""
-    for pattern, fact in _NAME_FACTS:
-        if pattern.fullmatch(name):
-            return fact
-    return 0
-
-
-_NAME_FACTS: Final = (
-    (_EMAIL, Facts.EMAIL_SESSION_NAME),
-    (_INSTANCE, Facts.INSTANCE_SESSION_NAME),
-    (_ECS_TASK, Facts.ECS_TASK_SESSION_NAME),
-    (_CI_NAME, Facts.CI_SESSION_NAME),
-    (_LAMBDA_NAME, Facts.LAMBDA_SESSION_NAME),
-    (_SDK_NAME, Facts.SDK_SESSION_NAME),
-)
+    matched = _SESSION_NAME.fullmatch(name)
+    return Facts[matched.lastgroup] if matched and matched.lastgroup else 0
 
 
 @lru_cache(maxsize=16_384)
@@ -234,18 +223,22 @@ def _service_name(address: str | None) -> str | None:
 def _service(name: str | None) -> Actor | None:
     if not name:
         return None
-    return Actor(name, "service", None, None, None, "service", name, "service", None, Facts.AWS_SERVICE)
+    return Actor(name, "service", None, None, None, "service", name, "service", Facts.AWS_SERVICE)
 
 
 def _role_session(identity: UserIdentity) -> Actor:
     """Name the role behind a session: by its issuer, else by the session's own ARN."""
     arn = identity.arn or ""
     issuer = identity.session_context.session_issuer if identity.session_context else None
-    derived, session_name = role_of_session(arn)
-    role_arn = issuer.arn if issuer and issuer.arn else derived
+    session_name: str | None
+    if issuer and issuer.arn and arn.count("/") == 2:  # as nearly all are: assumed-role/NAME/SESSION
+        role_arn, session_name = issuer.arn, arn.rpartition("/")[2]
+    else:
+        derived, session_name = role_of_session(arn)
+        role_arn = issuer.arn if issuer and issuer.arn else derived
     role, path = bare_arn(role_arn)
     if session_name is None:
-        session_name = (identity.principal_id or "").partition(":")[2] or identity.access_key_id or "unnamed"
+        session_name = (identity.principal_id or "").partition(":")[2] or "unnamed"
     facts = role_facts(role_arn) | session_name_facts(session_name) | _identity_facts(identity)
     unique_id = issuer.principal_id if issuer and issuer.principal_id else (identity.principal_id or "").split(":")[0]
     return Actor(
@@ -257,7 +250,6 @@ def _role_session(identity: UserIdentity) -> Actor:
         session_name=session_name,
         session_arn=arn or role,
         credential="temporary",
-        access_key_id=identity.access_key_id,
         facts=facts,
     )
 
@@ -268,10 +260,7 @@ def _user(identity: UserIdentity) -> Actor | None:
         return None
     arn, path = bare_arn(full)
     actor = _plain(identity, "user", arn)
-    return Actor(
-        arn, "user", actor.account_id, path, _well_formed(identity.principal_id), actor.session_name, arn,
-        actor.credential, actor.access_key_id, actor.facts,
-    )  # fmt: skip
+    return structs.replace(actor, path=path, unique_id=_well_formed(identity.principal_id))
 
 
 def user_arn(identity: UserIdentity) -> str | None:
@@ -295,7 +284,6 @@ def _plain(identity: UserIdentity, kind: EntityType, arn: str, *, extra: int = 0
         session_name=key or NO_KEY,
         session_arn=arn,
         credential=credential,
-        access_key_id=key,
         facts=extra | _identity_facts(identity),
     )
 

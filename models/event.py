@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable
 from operator import attrgetter
 from typing import Any, Final
 
@@ -17,7 +18,7 @@ from models import record as spelling
 from models.client import MAX_USER_AGENT, Client, parse_client
 from models.entity import CONSOLE_SESSION, Actor, identify
 from models.facts import CONSOLE_MARKERS, Facts
-from models.record import Record, epoch, is_false, is_true, parameters
+from models.record import Record, UserIdentity, epoch, is_false, is_true, parameters
 
 MAX_CACHED: Final = 16_384  # identities, clients and APIs each; a full cache starts over
 
@@ -66,7 +67,6 @@ class Event(Struct, gc=False):
     event_id: str
     api: Api
     actor: Actor | None
-    client: Client
     session_name: str
     facts: int
     record: Record
@@ -85,7 +85,7 @@ class Event(Struct, gc=False):
     @property
     def is_failed(self) -> bool:
         """Whether the call changed nothing: any error, or a sign-in that failed."""
-        return self.record.error_code is not None or bool(self.facts & Facts.SIGN_IN_FAILED)
+        return self.record.error_code is not None or self.facts & Facts.SIGN_IN_FAILED != 0
 
     def request(self) -> dict[str, Any]:
         """Decode requestParameters."""
@@ -118,47 +118,60 @@ class EventReader:
     """Reads records into events; keeps what repeats."""
 
     def __init__(self) -> None:
-        self._actors: dict[
-            str | None, tuple[spelling.UserIdentity, Actor]
-        ] = {}  # by key or ARN: the last identity seen
-        self._clients: dict[str | None, Client] = {None: parse_client("")}
+        # By session ARN, key or service: the last identity seen under it, and who that is.
+        self._actors: dict[str | None, tuple[UserIdentity, Actor]] = {}
+        self._clients: dict[str | None, Client] = {}
         self._apis: dict[tuple[str | None, str | None], Api] = {}
 
     def read(self, record: Record) -> Event:
-        """Place a record in time and attribute it.
+        """Place one record in time and attribute it; raises as `read_all` does."""
+        return self.read_all((record,))[0]
 
-        Raises UnreadableError where it has no readable time or no event name: nothing can be said of it then.
+    def read_all(self, records: Iterable[Record]) -> list[Event]:
+        """Place records in time and attribute them, in the order given.
+
+        Raises UnreadableError at the first one that has no readable time or no event name: nothing can be said of it.
         """
-        when = record.event_time or record.timestamp
-        if when is None:
-            raise UnreadableError("eventTime", "missing")
-        try:
-            at = epoch(when)
-        except (ValueError, OverflowError):
-            raise UnreadableError("eventTime", "not an ISO 8601 instant") from None
-        api = self._apis.get((record.event_source, record.event_name)) or self._new_api(record)
-        client = self._clients.get(record.user_agent) or self._new_client(record.user_agent)
-        identity = record.user_identity
-        if identity is None:
+        actors, clients, apis = self._actors, self._clients, self._apis
+        events: list[Event] = []
+        for record in records:
+            if (when := record.event_time or record.timestamp) is None:
+                raise UnreadableError("eventTime", "missing")
+            try:
+                at = epoch(when)
+            except (ValueError, OverflowError):
+                raise UnreadableError("eventTime", "not an ISO 8601 instant") from None
+            api = apis.get((record.event_source, record.event_name)) or self._new_api(record)
+            client = clients.get(record.user_agent) or self._new_client(record.user_agent)
+            facts = client.facts
             actor = None
-        else:
-            known = self._actors.get(identity.access_key_id or identity.arn or identity.invoked_by)
-            if known is not None and known[0] == identity:
-                actor = known[1]
+            if (identity := record.user_identity) is not None:
+                # A role's session changes its keys underneath; anybody else is told apart by the key.
+                is_role = identity.type == "AssumedRole"
+                key = identity.arn if is_role else identity.access_key_id or identity.arn or identity.invoked_by
+                known = actors.get(key)
+                if known is not None and known[0] == identity:
+                    actor = known[1]
+                elif known is not None and is_role and _differ_in_key_alone(known[0], identity):
+                    actor = known[1]
+                    actors[key] = identity, actor
+                else:
+                    actor = self._new_actor(identity, key, record.source_ip_address)
+                if actor is not None:
+                    facts |= actor.facts
+            if (
+                record.event_type != "AwsApiCall"
+                or facts & _LOOKED_AT
+                or record.session_credential_from_console is not None
+            ):
+                facts = _console_facts(record, api, facts)
+            if actor is None or (facts & CONSOLE_MARKERS and actor.type in _NAMES_BY_CREDENTIAL):
+                session_name = CONSOLE_SESSION
             else:
-                actor = self._new_actor(identity, record.source_ip_address)
-        facts = client.facts if actor is None else client.facts | actor.facts
-        if (
-            record.session_credential_from_console is not None
-            or record.event_type != "AwsApiCall"
-            or facts & _LOOKED_AT
-        ):
-            facts = _console_facts(record, api, facts)
-        if actor is None or (facts & CONSOLE_MARKERS and actor.type in _NAMES_BY_CREDENTIAL):
-            session_name = CONSOLE_SESSION
-        else:
-            session_name = actor.session_name
-        return Event(at, api.rank, record.event_id or digest(record), api, actor, client, session_name, facts, record)
+                session_name = actor.session_name
+            event_id = record.event_id or digest(record)
+            events.append(Event(at, api.rank, event_id, api, actor, session_name, facts, record))
+        return events
 
     def _new_api(self, record: Record) -> Api:
         name = record.event_name
@@ -179,14 +192,27 @@ class EventReader:
             self._clients[user_agent] = client
         return client
 
-    def _new_actor(self, identity: spelling.UserIdentity, source_address: str | None) -> Actor | None:
-        actor = identify(identity, None)
-        if actor is None:  # the address may still name a service, but then it is not the identity alone that does
-            return identify(identity, source_address)
-        if len(self._actors) >= MAX_CACHED:
-            self._actors.clear()
-        self._actors[identity.access_key_id or identity.arn or identity.invoked_by] = identity, actor
+    def _new_actor(self, identity: UserIdentity, key: str | None, source_address: str | None) -> Actor | None:
+        actor = identify(identity, source_address)
+        # A service that only the address names is not the identity's to remember.
+        if actor is not None and key is not None and (actor.type != "service" or identity.invoked_by):
+            if len(self._actors) >= MAX_CACHED:
+                self._actors.clear()
+            self._actors[key] = identity, actor
         return actor
+
+
+def _differ_in_key_alone(one: UserIdentity, other: UserIdentity) -> bool:
+    """Say whether two sessions of one ARN are the same but for the key, of which nothing else follows."""
+    return (
+        one.session_context == other.session_context
+        and one.invoked_by == other.invoked_by
+        and one.principal_id == other.principal_id
+        and one.type == other.type
+        and one.account_id == other.account_id
+        and one.in_scope_of == other.in_scope_of
+        and one.on_behalf_of == other.on_behalf_of
+    )
 
 
 def _console_facts(record: Record, api: Api, facts: int) -> int:

@@ -40,6 +40,7 @@ class Answer(NamedTuple):
     human: int
     machine: int
     unknown: int
+    is_contested: bool = False  # two classes at the strongest tier: their numbers decide
 
 
 UNKNOWN: Final = Verdict("unknown", None)
@@ -109,7 +110,7 @@ def judge_entity(stances: dict[Stance, int], configuration: int) -> Answer:
     candidates = [verdict for verdict in spoken if verdict.tier == strongest]
     majority = max(candidates, key=lambda verdict: (spoken[verdict], verdict.class_))
     kind: Kind = "mixed" if human and machine else "human" if human else "machine"
-    return Answer(kind, majority, human, machine, total_silent)
+    return Answer(kind, majority, human, machine, total_silent, len(candidates) > 1)
 
 
 def _judge_silent(silent: dict[str, int], total: int, configuration: int) -> Answer:

@@ -7,6 +7,7 @@ record alone; a plain IAM user as issuer is no evidence. Source: AWS CloudTrail 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -90,6 +91,7 @@ def _anywhere(event: Event) -> Deed | None:
     return _issued(text_of(first.get("roleArn")) or role, name, Facts.ROLES_ANYWHERE) if name else None
 
 
+@lru_cache(maxsize=16_384)
 def _issued(full_arn: str, name: str, facts: int) -> Deed:
     arn, path = bare_arn(full_arn)
     facts |= role_facts(full_arn) | session_name_facts(name)
@@ -98,17 +100,15 @@ def _issued(full_arn: str, name: str, facts: int) -> Deed:
 
 def _issuer_facts(event: Event) -> int:
     """Say what the issuer asserts of the session: which service, federation or console it came from."""
-    actor, facts = event.actor, event.facts
+    actor, facts, identity = event.actor, event.facts, event.record.user_identity
     inherited = facts & _INHERITED
-    if actor is None:
+    if actor is None or identity is None:
         return inherited
     issued = 0
     if actor.type == "service" or facts & Facts.INVOKED_BY_SERVICE:
-        issuer = actor.arn if actor.type == "service" else event.record.user_identity.invoked_by or ""  # type: ignore[union-attr]
-        issued = _BY_SERVICE.get(issuer, Facts.ISSUED_BY_SERVICE)
+        issued = _BY_SERVICE.get(identity.invoked_by or actor.arn, Facts.ISSUED_BY_SERVICE)
     elif actor.type == "web-identity-subject":
-        identity = event.record.user_identity
-        issued = web_identity_facts(identity.identity_provider, identity.user_name) if identity else issued
+        issued = web_identity_facts(identity.identity_provider, identity.user_name)
     elif facts & Facts.SAML:
         issued = Facts.SAML
     elif facts & (Facts.CONSOLE_FLAG | Facts.INVOKED_BY_SIGNIN):

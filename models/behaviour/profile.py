@@ -76,10 +76,12 @@ class Profile(Struct):
     sessions: dict[str, Session] = {}  # by name, at most MAX_SESSIONS
     stances: dict[Stance, int] = {}  # sessions by what they say; at most 4 x 3 x 3 x 4 keys
     shown: dict[int, int] = {}  # bit of a fact -> sessions that showed it
+    has_visits: bool = False  # whether any session ever held a console visit
     past_visits: list[Session] = []  # with a console visit, over; at most MAX_PAST_VISITS
     proofs: list[str] = []  # ids of the first MAX_PROOFS sessions with workload proof
     class_: Class = "unknown"
     tier: int | None = None
+    is_contested: bool = False  # whether the numbers of sessions decide the class
     next_due_at: int = NEVER
 
     @property
@@ -128,12 +130,9 @@ class Profile(Struct):
         if was == now:
             return False
         session.stance = now
-        self._count(now, 1)
-        if was:
-            self._count(was, -1)
-        elif self.stances[now] > 1 and len(self.stances) == 1:  # one more of the same: nothing to judge anew
-            return False
-        return self._judge()
+        is_new_sort = self._count(now, 1)
+        is_last_of_sort = self._count(was, -1) if was else False
+        return self._judge() if is_new_sort or is_last_of_sort or self.is_contested else False
 
     def configure(self, what: str, at: int, facts: int, clears: int) -> bool:
         """Set and clear configuration facts, the newest word on each matter winning; says whether the class changed."""
@@ -151,6 +150,8 @@ class Profile(Struct):
 
     def visited_sessions(self) -> list[Session]:
         """List the sessions known to hold a console visit, past and present."""
+        if not self.has_visits:
+            return []
         return [*self.past_visits, *(each for each in self.sessions.values() if each.visit is not None)]
 
     def meet(self, actor: Actor) -> None:
@@ -186,17 +187,20 @@ class Profile(Struct):
         return session.started_at + SESSION_MAX_S if is_key or session.facts & _FIXED_NAME else NEVER
 
     def _judge(self) -> bool:
-        verdict = self.answer().verdict
-        changed = verdict != (self.class_, self.tier)
-        self.class_, self.tier = verdict
+        answer = self.answer()
+        changed = answer.verdict != (self.class_, self.tier)
+        self.class_, self.tier = answer.verdict
+        self.is_contested = answer.is_contested
         return changed
 
-    def _count(self, of: Stance, by: int) -> None:
-        count = self.stances.get(of, 0) + by
-        if count:
-            self.stances[of] = count
+    def _count(self, of: Stance, by: int) -> bool:
+        """Count a session in or out; says whether it is the first or was the last of its sort."""
+        before = self.stances.get(of, 0)
+        if before + by:
+            self.stances[of] = before + by
         else:
             self.stances.pop(of, None)
+        return before == 0 or before + by == 0
 
     def _forget_some(self, but: Session) -> None:
         """Let a quarter of the sessions go, the longest quiet first."""

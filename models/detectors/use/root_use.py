@@ -48,7 +48,7 @@ class RootUse(Detector[BehaviourState], frozen=True, kw_only=True):
         ):
             return
         account = state.account_id or "unknown"
-        key = event.actor.access_key_id if event.actor and event.actor.credential == "root" else None
+        key = event.actor is not None and event.actor.credential == "root"
         how = " with an access key" if key else " in the console" if state.session.name == CONSOLE_SESSION else ""
         yield self.draft(
             event,

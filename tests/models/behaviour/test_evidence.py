@@ -41,7 +41,7 @@ def entity(*sessions: int, configuration: int = 0) -> tuple[str, str, int | None
     stances: dict[str, int] = {}
     for facts in sessions:
         stances[stance(facts)] = stances.get(stance(facts), 0) + 1
-    kind, verdict, human, machine, unknown = judge_entity(stances, configuration)
+    kind, verdict, human, machine, unknown, _ = judge_entity(stances, configuration)
     return kind, verdict.class_, verdict.tier, human, machine, unknown
 
 

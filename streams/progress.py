@@ -1,0 +1,79 @@
+"""Progress of a long read, for whoever waits at a terminal: bytes read of all, rate, time left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from glob import iglob
+from pathlib import Path
+from typing import TextIO
+
+from streams.terminal import screen_of
+
+OnBytes = Callable[[int], None]
+
+
+@contextmanager
+def reading(paths: list[str], stream: TextIO | None, *, is_wanted: bool) -> Iterator[OnBytes | None]:
+    """Show a bar while the body runs; gives what to call with each further number of bytes read, or None.
+
+    Nothing is shown where it is not wanted or the stream is no terminal. The bar is gone when the body ends, however
+    it ends.
+    """
+    if not is_wanted or stream is None or not stream.isatty():
+        yield None
+        return
+    # rich is loaded for a bar alone: JSON lines in a pipe never need it
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import (  # noqa: PLC0415
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
+    screen = screen_of(stream)
+    console = Console(
+        file=stream,
+        force_terminal=True,
+        force_jupyter=False,
+        color_system="standard" if screen.is_coloured else None,
+        legacy_windows=False,
+    )
+    columns = (
+        TextColumn("reading"), BarColumn(bar_width=None), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("reading", total=bytes_in(paths))
+
+        def advance(count: int) -> None:
+            progress.update(task, advance=count)
+
+        yield advance
+
+
+def bytes_in(paths: list[str]) -> int | None:
+    """Add up the sizes of files, folders and globs; None where it can't be known (stdin, a bucket).
+
+    A file that is not there counts nothing: whoever reads it says so.
+    """
+    total = 0
+    for path in paths:
+        if path == "-" or "://" in path:
+            return None
+        if Path(path).exists():
+            total += _size(Path(path))
+        else:
+            total += sum(_size(Path(name)) for name in iglob(path, recursive=True))  # noqa: PTH207 - may be absolute
+    return total
+
+
+def _size(path: Path) -> int:
+    try:
+        if path.is_dir():
+            return sum(each.stat().st_size for each in path.rglob("*") if each.is_file())
+        return path.stat().st_size
+    except OSError:
+        return 0

@@ -1,0 +1,101 @@
+"""The pages say what the code does: the catalogue is generated, and no command, option or setting is missing."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+import msgspec
+import pytest
+
+from models.behaviour.evidence import Kind
+from models.detector import Detector, Tuning
+from models.detectors import REGISTRY, build, tuning_of
+from models.finding import Class, Severity
+from models.settings import Account, Settings, parse_settings
+from streams.cli import CLASSES, KINDS, SEVERITIES, catalogue, rolehawk
+from streams.formats import writer
+from streams.terminal import Screen
+
+DOCS = Path(__file__).parents[1] / "docs"
+COMMANDS = (DOCS / "commands.md").read_text()
+SETTINGS = (DOCS / "settings.md").read_text()
+
+
+def test_catalogue_is_what_the_detectors_say() -> None:
+    """docs/detectors.md is what `rolehawk detectors --format markdown` prints: `make docs` writes it."""
+    assert (DOCS / "detectors.md").read_text() == "".join(writer("detectors", "markdown")(catalogue(None), Screen()))
+
+
+@pytest.mark.parametrize("detector", REGISTRY, ids=lambda detector: detector.name)
+def test_runbook_addresses_lead_somewhere(detector: type[Detector[Any]]) -> None:
+    """The catalogue has a section for each detector, with runbook and gaps."""
+    section = (DOCS / "detectors.md").read_text().split(f"\n## {detector.name}\n")[1].split("\n## ")[0]
+    assert detector.runbook in section
+    assert detector.known_gaps in section
+
+
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [
+        pytest.param(name, param, id=f"{name} {param.opts[0]}")
+        for name, command in rolehawk.commands.items()
+        for param in command.params
+        if isinstance(param, click.Option)
+    ],
+)
+def test_every_option_is_documented(command: str, option: click.Option) -> None:
+    """Each option of each command stands in that command's section of docs/commands.md, each spelling on the page."""
+    sections = re.split(r"^## ", COMMANDS, flags=re.MULTILINE)
+    (own,) = (section for section in sections if section.startswith(f"{command}\n"))
+    assert f"rolehawk {command}" in own
+    assert any(re.search(rf"`{spelling}\b", own) for spelling in option.opts)
+    assert all(re.search(rf"`{spelling}\b", COMMANDS) for spelling in option.opts)
+
+
+def test_no_option_is_made_up() -> None:
+    """Whatever the page calls an option is one."""
+    known = {option for command in rolehawk.commands.values() for param in command.params for option in param.opts}
+    assert set(re.findall(r"--[a-z][a-z-]+", COMMANDS)) <= known | {"--version", "--help"}
+
+
+def test_every_setting_is_documented() -> None:
+    """Each section and key that rolehawk.toml may have stands in docs/settings.md."""
+    for section in msgspec.structs.fields(Settings):
+        assert f"[{section.encode_name}" in SETTINGS
+        if isinstance(section.type, type) and issubclass(section.type, msgspec.Struct):
+            assert all(f"`{key.encode_name}`" in SETTINGS for key in msgspec.structs.fields(section.type))
+    for key in (*msgspec.structs.fields(Account), *msgspec.structs.fields(Tuning)):
+        assert f"`{key.encode_name}`" in SETTINGS
+
+
+@pytest.mark.parametrize("detector", REGISTRY, ids=lambda detector: detector.name)
+def test_every_tuning_is_documented(detector: type[Detector[Any]]) -> None:
+    """Each detector and each of its settings stands there, with the default in force."""
+    assert f"`{detector.name}`" in SETTINGS
+    for key, default in tuning_of(detector).items():
+        assert f"`{key}` | {default} |" in SETTINGS
+
+
+def test_the_example_is_taken() -> None:
+    """The example of docs/settings.md is valid, and shows every section."""
+    (example,) = re.findall(r"```toml\n(.*?)```", SETTINGS, re.DOTALL)
+    settings = parse_settings(example)
+    build(settings)
+    assert all(getattr(settings, field.name) != field.default for field in msgspec.structs.fields(Settings))
+
+
+def test_pages_lead_to_pages() -> None:
+    """No link between the pages is broken."""
+    for page in DOCS.glob("*.md"):
+        for target in re.findall(r"\]\(([a-z]+\.md)", page.read_text()):
+            assert (DOCS / target).is_file()
+
+
+def test_words_of_the_command_line_are_the_models() -> None:
+    """Severities, classes and kinds are spelled out in the command line, lest --help load the engine; they agree."""
+    assert tuple(each.label for each in reversed(Severity)) == SEVERITIES
+    assert set(CLASSES) == set(get_args(Class))
+    assert set(KINDS) == set(get_args(Kind))
