@@ -21,9 +21,9 @@ from typing import Final, NamedTuple
 
 from isal import igzip
 
-from bench import calls, shapes
-from bench.shapes import GLOBAL_REGION, Call, Json
 from models.record import iso
+from streams.sources.simulated import calls, shapes
+from streams.sources.simulated.shapes import GLOBAL_REGION, Call, Json
 
 ACCOUNTS: Final = ("111122223333", "222233334444", "333344445555", "444455556666", "555566667777")
 REGIONS: Final = ("eu-west-1", GLOBAL_REGION)
@@ -411,6 +411,7 @@ def _assumed(rng: Random, at: int, caller: Caller, pool: str) -> Made:
     cut = int(rng.random() * (_TOKEN_POOL - TOKEN_CHARACTERS))
     service = caller.fixed["platform"]
     text = _ASSUME % {
+        "role_path": "/",
         **caller.fixed,
         **_stamps(rng, at),
         "identity": json.dumps(shapes.service(service), separators=(",", ":")),
