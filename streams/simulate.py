@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from math import isnan
 from pathlib import Path
 from typing import BinaryIO, Final, TextIO
 
@@ -74,6 +75,8 @@ def run(request: Request, stdout: TextIO | None, stderr: TextIO | None) -> list[
     plan = request.plan()
     if request.output is None and request.live is None:
         raise UnusablePlanError("give -o DIR, or --live RATE")
+    if request.live is not None and isnan(request.live):
+        raise UnusablePlanError("--live nan: no rate")
     if request.output is not None:
         prepare(request.output)
     began_s = time.monotonic()

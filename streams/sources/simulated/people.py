@@ -279,11 +279,11 @@ class Person:
             yield from made
             yield from type_away(rng, at, desk, typed, end_at)
 
-    def note_sign_in(self, made: Sequence[Made]) -> None:
+    def note_sign_in(self, made: Sequence[Made], story: str = "ordinary life") -> None:
         """Put down what a sign-in owes: an IAM user's past the identity provider is a finding each time."""
         if self.access == "user":
             self._organisation.ledger.finding(
-                "ordinary life",
+                story,
                 "unfederated-console-login",
                 self.who.arn,
                 made[-1:],

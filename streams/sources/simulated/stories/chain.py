@@ -44,7 +44,7 @@ def attack_chain(stage: Stage) -> list[Made]:
     finding("admin-granted", user, raised, severity="critical")
     finding("wildcard-grant", user, raised, subject=admin, severity="critical")
 
-    hops, there = _hop(stage, at + 70 * MINUTE, thief)
+    proof, hops, there = _hop(stage, at + 70 * MINUTE, thief)
     far = there.stream.account
     name = f"{rng.choice(('org', 'audit', 'main'))}-trail"
     trail = f"arn:aws:cloudtrail:{there.stream.region}:{far}:trail/{name}"
@@ -62,18 +62,19 @@ def attack_chain(stage: Stage) -> list[Made]:
     finding("attack-chain", user, own, severity="critical")
     for detector in ("key-probe", "key-shared", "behaviour-anomaly", "class-flip"):
         stage.tolerate(detector, user, own)
-    return [*made, *own]
+    return [*made, *proof, *own]
 
 
-def _hop(stage: Stage, at: int, thief: Caller) -> tuple[list[Made], Caller]:
-    """Go from role to role, the last ones in another account."""
+def _hop(stage: Stage, at: int, thief: Caller) -> tuple[list[Made], list[Made], Caller]:
+    """Go from role to role, the last ones in another account; gives the roles' past, the hops, and the thief there."""
+    proof: list[Made] = []
     made: list[Made] = []
     here = thief
     for number in range(HOPS):
         workload = stage.fleet.take("ec2")
         while number > 0 and workload.account == thief.stream.account:
             workload = stage.fleet.take(stage.rng.choice(("ec2", "ecs", "lambda")))
-        proof = stage.proof(workload, at)
+        proof += stage.proof(workload, at)
         session = f"botocore-session-{at + number}"
         issued, key = stage.assume(at, here, workload.account, workload.role, session, path=workload.path)
         here = stage.session(
@@ -84,9 +85,9 @@ def _hop(stage: Stage, at: int, thief: Caller) -> tuple[list[Made], Caller]:
         )
         stage.tolerate("class-flip", workload.who.arn, used)
         stage.tolerate("behaviour-anomaly", workload.who.arn, used)
-        made += proof + issued + used
+        made += issued + used
         at += 8 * MINUTE
-    return made, here
+    return proof, made, here
 
 
 def console_chain(stage: Stage) -> list[Made]:

@@ -43,7 +43,7 @@ def joiner(stage: Stage) -> list[Made]:
     stage.finding("login-profile-for-another", arn, making[2:], severity="medium")
     visit_at = at + stage.rng.randrange(20, 100) * MINUTE
     signed_in, inside = person.sign_in(stage.rng, visit_at)
-    person.note_sign_in(signed_in)
+    person.note_sign_in(signed_in, stage.story)
     serial = f"arn:aws:iam::{account}:mfa/{name}"
     own = stage.paced(
         visit_at + 30,
@@ -80,7 +80,7 @@ def leaver(stage: Stage) -> list[Made]:
 
 def _last_visit(stage: Stage, person: Person, at: int) -> list[Made]:
     came, inside = person.sign_in(stage.rng, at)
-    person.note_sign_in(came)
+    person.note_sign_in(came, stage.story)
     made = came + list(person.wander(stage.rng, at + 10, inside, 5, at + HOUR))
     _, desk = person.open_terminal(stage.rng, at + HOUR)
     return made + stage.paced(at + HOUR, desk, calls.TERMINAL[:3])

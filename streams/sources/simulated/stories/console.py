@@ -133,7 +133,7 @@ def console_switch_role(stage: Stage) -> list[Made]:
     workload, made = stage.workload("ec2", by=at)
     person = stage.person("user", account=workload.account)
     came, user = person.sign_in(stage.rng, at)
-    person.note_sign_in(came)
+    person.note_sign_in(came, stage.story)
     made += came + stage.paced(at + 20, user, stage.rng.sample(calls.CONSOLE, 3), key_each=True)
     at += 15 * 60
     switch = user.through(Client("switch", stage.rng))

@@ -104,7 +104,7 @@ def forgotten_password(stage: Stage) -> list[Made]:
     person = stage.person("user")
     own = [person.fail_to_sign_in(stage.rng, at), person.fail_to_sign_in(stage.rng, at + 25)]
     came, inside = person.sign_in(stage.rng, at + 60)
-    person.note_sign_in(came)
+    person.note_sign_in(came, stage.story)
     stage.near_miss("console-login-failures", person.who.arn, own)
     return own + came + list(person.wander(stage.rng, at + 70, inside, 3, at + HOUR))
 
