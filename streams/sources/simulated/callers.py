@@ -5,14 +5,13 @@ Filling in a record is the hot path: what is the same for all calls of a sort is
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import inf
 from random import Random
 from typing import Final, Literal, NamedTuple
 
-from models.record import iso
+from models.record import encode, iso
 from streams.sources.simulated import shapes
 from streams.sources.simulated.clients import Client, fixed_client
 from streams.sources.simulated.shapes import GLOBAL_REGION, Call, Json
@@ -182,9 +181,7 @@ class Caller:
         text, command = _template(call, self.manner, is_old, denied, "shared_id" in slots)[1:]
         if self._made_with != (self.key, self.created_at, is_old):
             self._made_with = (self.key, self.created_at, is_old)
-            self._identity = json.dumps(
-                self.identify(self.key, instant(self.created_at), is_old), separators=(",", ":")
-            )
+            self._identity = encode(self.identify(self.key, instant(self.created_at), is_old)).decode()
         identity = self._identity
         if call.via is not None:
             identity = f'{identity[:-1]},"invokedBy":"{call.via}"}}'
