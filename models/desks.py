@@ -103,6 +103,7 @@ class BehaviourDesk:
         if deed.session_name is None:
             self._look_at_configuration(event, profile, deed)
             return
+        profile.last_at = max(profile.last_at, event.at)  # to be assumed is to be used
         session = profile.issued_session(deed.session_name, event.at)
         if deed.facts & ~session.facts or not session.stance:
             self._look(event, profile, session, deed.facts, is_own=False)

@@ -18,7 +18,7 @@ from models import record as spelling
 from models.client import MAX_USER_AGENT, Client, parse_client
 from models.entity import CONSOLE_SESSION, Actor, identify
 from models.facts import CONSOLE_MARKERS, Facts
-from models.record import Record, UserIdentity, epoch, is_false, is_true, parameters
+from models.record import MAX_TEXT, Record, UserIdentity, epoch, is_false, is_true, parameters
 
 MAX_CACHED: Final = 16_384  # identities, clients and APIs each; a full cache starts over
 
@@ -105,8 +105,9 @@ in_order = attrgetter("at", "rank", "event_id")
 
 
 def digest(record: Record) -> str:
-    """Hash all that is read of a record: 32 hex digits, the same for copies that do not differ in it."""
-    return hashlib.sha256(spelling.encode(record)).hexdigest()[:32]
+    """Hash all that is read of a record: 32 hex digits, the same for copies that differ in their spelling alone."""
+    plain = spelling.in_plain_spelling(record)
+    return hashlib.sha256(spelling.encode(plain)).hexdigest()[:32]
 
 
 def api_key(source: str, name: str) -> str:
@@ -142,7 +143,7 @@ class EventReader:
             except (ValueError, OverflowError):
                 raise UnreadableError("eventTime", "not an ISO 8601 instant") from None
             api = apis.get((record.event_source, record.event_name)) or self._new_api(record)
-            client = clients.get(record.user_agent) or self._new_client(record.user_agent)
+            client = clients.get(record.user_agent) or self._new_client(record)
             facts = client.facts
             actor = None
             if (identity := record.user_identity) is not None:
@@ -151,7 +152,7 @@ class EventReader:
                 key = identity.arn if is_role else identity.access_key_id or identity.arn or identity.invoked_by
                 known = actors.get(key)
                 if known is not None and known[0] == identity:
-                    actor = known[1]
+                    record.user_identity, actor = known  # one copy for all that wait to be put in order
                 elif known is not None and is_role and _differ_in_key_alone(known[0], identity):
                     actor = known[1]
                     actors[key] = identity, actor
@@ -184,9 +185,12 @@ class EventReader:
         api = self._apis[record.event_source, record.event_name] = Api(source, name, rank, api_key(source, name))
         return api
 
-    def _new_client(self, user_agent: str | None) -> Client:
+    def _new_client(self, record: Record) -> Client:
+        user_agent = record.user_agent
         client = parse_client(user_agent or "")
-        if user_agent is not None and len(user_agent) <= MAX_USER_AGENT:
+        if user_agent is not None and len(user_agent) > MAX_TEXT:
+            record.user_agent = user_agent[:MAX_TEXT]
+        if user_agent is None or len(user_agent) <= MAX_USER_AGENT:
             if len(self._clients) >= MAX_CACHED:
                 self._clients.clear()
             self._clients[user_agent] = client

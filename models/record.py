@@ -9,9 +9,12 @@ Source: AWS CloudTrail user guide, "CloudTrail record contents" and "CloudTrail 
 from __future__ import annotations
 
 import json
+import re
 import types
 import typing
+from collections import Counter
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, cast
 
 import msgspec
@@ -23,7 +26,7 @@ Flag = bool | str | None
 MAX_TEXT = 4096  # characters kept of any one string field; a longer one is cut (the longest ARN has 2,048)
 
 
-class SessionIssuer(Struct, frozen=True, gc=False, rename="camel"):
+class SessionIssuer(Struct, frozen=True, gc=False, omit_defaults=True, rename="camel"):
     """What issued a temporary session: a role, a user, root."""
 
     type: str | None = None
@@ -33,19 +36,19 @@ class SessionIssuer(Struct, frozen=True, gc=False, rename="camel"):
     user_name: str | None = None
 
 
-class SessionAttributes(Struct, frozen=True, gc=False, rename="camel"):
+class SessionAttributes(Struct, frozen=True, gc=False, omit_defaults=True, rename="camel"):
     """Whether a second factor was used."""
 
     mfa_authenticated: Flag = None
 
 
-class WebIdFederationData(Struct, frozen=True, gc=False, rename="camel"):
+class WebIdFederationData(Struct, frozen=True, gc=False, omit_defaults=True, rename="camel"):
     """Which OIDC provider vouched for the session."""
 
     federated_provider: str | None = None
 
 
-class SessionContext(Struct, frozen=True, gc=False, rename="camel"):
+class SessionContext(Struct, frozen=True, gc=False, omit_defaults=True, rename="camel"):
     """What AWS knows of the temporary session that made the call."""
 
     session_issuer: SessionIssuer | None = None
@@ -55,21 +58,21 @@ class SessionContext(Struct, frozen=True, gc=False, rename="camel"):
     ec2_role_delivery: str | None = field(default=None, name="ec2RoleDelivery")
 
 
-class InScopeOf(Struct, frozen=True, gc=False, rename="camel"):
+class InScopeOf(Struct, frozen=True, gc=False, omit_defaults=True, rename="camel"):
     """The AWS resource that the credentials were issued to."""
 
     issuer_type: str | None = None
     credentials_issued_to: str | None = None
 
 
-class OnBehalfOf(Struct, frozen=True, gc=False, rename="camel"):
+class OnBehalfOf(Struct, frozen=True, gc=False, omit_defaults=True, rename="camel"):
     """The Identity Center user for whom the call was made."""
 
     user_id: str | None = None
     identity_store_arn: str | None = None
 
 
-class UserIdentity(Struct, frozen=True, gc=False, rename="camel"):
+class UserIdentity(Struct, frozen=True, gc=False, omit_defaults=True, rename="camel"):
     """Who made the call, as AWS puts it. Frozen, so that what follows from it is worked out once per distinct identity."""
 
     type: str | None = None
@@ -85,7 +88,7 @@ class UserIdentity(Struct, frozen=True, gc=False, rename="camel"):
     on_behalf_of: OnBehalfOf | None = None
 
 
-class Record(Struct, gc=False, kw_only=True, rename="camel"):
+class Record(Struct, gc=False, kw_only=True, omit_defaults=True, rename="camel"):
     """One CloudTrail record, with the fields that are read of it. Nearly every one can be missing."""
 
     event_time: str | None = None
@@ -137,9 +140,24 @@ def parameters(raw: Raw) -> dict[str, Any]:
         return {}
     try:
         value = msgspec.json.decode(data)
-    except (msgspec.DecodeError, RecursionError):
-        return {}
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        try:
+            value, _ = decode_lenient(data)
+        except (ValueError, RecursionError):
+            return {}
     return value if isinstance(value, dict) else {}
+
+
+def in_plain_spelling(record: Record) -> Record:
+    """Copy a record with its raw elements written in one way: sorted keys, no blanks, no needless escapes."""
+    return msgspec.structs.replace(
+        record,
+        **{
+            name: Raw(msgspec.json.encode(parameters(raw), order="sorted"))
+            for name in ("request_parameters", "response_elements", "additional_event_data")
+            if bytes(raw := getattr(record, name))
+        },
+    )
 
 
 def text_of(value: object) -> str | None:
@@ -162,6 +180,8 @@ def epoch(text: str) -> int:
     minute = _minutes.get(text[:16])
     if minute is not None and second is not None:
         return minute + second
+    if text.isdigit():  # seconds or milliseconds, some of which fromisoformat would take for dates
+        raise ValueError(text)
     at = datetime.fromisoformat(text.strip())
     if at.tzinfo is None:
         at = at.replace(tzinfo=UTC)
@@ -175,7 +195,46 @@ def epoch(text: str) -> int:
 
 def iso(at: int) -> str:
     """Write seconds since 1970 as CloudTrail writes an instant: ``2024-05-01T09:31:00Z``."""
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    day, second = divmod(at, 86_400)
+    return f"{_date(day)}T{second // 3_600:02d}:{second // 60 % 60:02d}:{second % 60:02d}Z"
+
+
+@lru_cache(maxsize=4096)
+def _date(day: int) -> str:
+    return datetime.fromtimestamp(day * 86_400, UTC).strftime("%Y-%m-%d")
+
+
+def decode_lenient(data: bytes) -> tuple[Any, list[str]]:
+    """Decode JSON that breaks its own rules a little; the second result says where.
+
+    Bytes that are no UTF-8 and lone surrogates become U+FFFD, NaN and infinities null, of a key that stands twice the
+    last one counts. Raises ValueError where it is no JSON at all, RecursionError where it is nested too deep.
+    """
+    odd: list[str] = []
+
+    def constant(name: str) -> None:
+        odd.append(f": {name} is no JSON, left out")
+
+    def mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        made = dict(pairs)
+        if len(made) < len(pairs):
+            twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+            odd.append(f"{twice}: stands twice, the last one counts")
+        return made
+
+    text = data.decode("utf-8", "replace")
+    value = json.loads(text, strict=False, parse_constant=constant, object_pairs_hook=mapping)
+    if _SURROGATE.search(text):
+        value = json.loads(_without_surrogates(json.dumps(value, ensure_ascii=False)))
+    return value, odd
+
+
+def _without_surrogates(text: str) -> str:
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+# An escape that could be half a pair, whichever letters it is written in.
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 def coerce(value: dict[str, Any]) -> tuple[Record, list[str]]:

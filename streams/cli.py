@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from models.engine import Principal
     from models.finding import Finding
     from models.settings import Settings
-    from streams.replay import Rejected, Result, Summary
+    from models.trail import Rejected
+    from streams.replay import Result, Summary
 
 SETTINGS_FILE: Final = "rolehawk.toml"
 SEVERITIES: Final = ("critical", "high", "medium", "low", "info")
@@ -408,7 +409,7 @@ class Output:
         is_for_people = path is None and sys.stdout.isatty()
         self._write = writer(what, form or ("table" if is_for_people else "jsonl"))
         self._screen = Screen() if path is not None else screen_of(sys.stdout)
-        self._file = None if path is None else files.enter_context(WholeFile(path))
+        self._file = None if path is None else files.enter_context(WholeFile(path)).open()
 
     def write(self, results: list[Any]) -> None:
         """Write all results. Whoever closes stdout early has seen enough: that is no error."""
@@ -436,18 +437,29 @@ class WholeFile:
     """
 
     def __init__(self, path: Path) -> None:
+        self._name = path
         self._path = path.resolve()  # a symbolic link goes on pointing to it
+        self._file: BinaryIO | None = None
         self._part: Path | None = None
         if self._path.is_dir():
             raise Unusable(f"{path}: is a folder")
         if not self._path.exists() or self._path.is_file():
             self._part = self._path.with_name(f".{self._path.name[:200]}.{token_hex(4)}.part")
-        try:
-            self._file: BinaryIO = (self._part or self._path).open("wb" if self._part is None else "xb")
-            if self._part is not None and self._path.exists():
-                self._part.chmod(self._path.stat().st_mode & 0o777)
-        except OSError as error:
-            raise Unusable(f"{path}: {error.strerror}") from None
+
+    def open(self) -> Self:
+        """Begin, or say now that it cannot be written. Entered before, so that no interruption leaves a part behind."""
+        self._opened()
+        return self
+
+    def _opened(self) -> BinaryIO:
+        if self._file is None:
+            try:
+                self._file = (self._part or self._path).open("wb" if self._part is None else "xb")
+                if self._part is not None and self._path.exists():
+                    self._part.chmod(self._path.stat().st_mode & 0o777)
+            except OSError as error:
+                raise Unusable(f"{self._name}: {error.strerror}") from None
+        return self._file
 
     def __enter__(self) -> Self:
         return self
@@ -456,17 +468,18 @@ class WholeFile:
         """Add to what will be in it; raises Unusable where the disk does not take it."""
         try:
             for piece in pieces:
-                self._file.write(piece.encode())
+                self._opened().write(piece.encode())
         except OSError as error:
             raise Unusable(f"{self._path}: {error.strerror}") from None
 
     def __exit__(self, error_type: type[BaseException] | None, *_: object) -> None:
         """Put it in its place, or leave no trace."""
         try:
-            self._file.flush()
-            if self._part is not None and error_type is None:
-                os.fsync(self._file.fileno())
-                self._part.replace(self._path)
+            if self._file is not None:
+                self._file.flush()
+                if self._part is not None and error_type is None:
+                    os.fsync(self._file.fileno())
+                    self._part.replace(self._path)
         except OSError as error:
             if error_type is None:
                 raise Unusable(f"{self._path}: {error.strerror}") from None
@@ -474,8 +487,9 @@ class WholeFile:
             self._close()
 
     def _close(self) -> None:
-        with suppress(OSError):  # said already by the flush
-            self._file.close()
+        if self._file is not None:
+            with suppress(OSError):  # said already by the flush
+                self._file.close()
         if self._part is not None:
             self._part.unlink(missing_ok=True)
 
@@ -494,7 +508,7 @@ def _read(options: Options, what: What, files: ExitStack) -> tuple[Result, Outpu
         _say(f"settings    {settings_file}")
     paths = list(options.paths)
     with ExitStack() as reading_files:
-        rejects = None if options.rejects is None else reading_files.enter_context(WholeFile(options.rejects))
+        rejects = None if options.rejects is None else reading_files.enter_context(WholeFile(options.rejects)).open()
 
         def on_rejected(rejected: Rejected) -> None:
             if rejects is not None:
@@ -619,7 +633,8 @@ def summary_of(result: Result, shown: list[Finding] | None) -> list[str]:
     left_out = [
         _count(number, noun)
         for number, noun in (
-            (summary.duplicates, "duplicate"), (summary.digests, "digest file"), (summary.insights, "Insights file"),
+            (summary.duplicates, "duplicate"), (summary.digests, "digest file"),
+            (summary.insights, "Insights record"), (summary.others, "other file"),
         )
         if number
     ]  # fmt: skip

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import gc
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
 
 from msgspec import Struct, field
 
-from models.engine import Principal
+from models.desks import Fault
+from models.detectors import build
+from models.engine import Engine, Principal
+from models.event import Event
 from models.finding import Finding
+from models.record import encode
 from models.settings import Settings
+from models.trail import Batch, Rejected
+from streams.order import DisorderError, Merge, Once, SpillSort
+from streams.sources.files import STDIN, FileReader, OnBytes, Source, Unopened, begins_at, find
 
+MAX_SAMPLES: Final = 5  # rejected and repaired records each that the summary names
+SMALL: Final = 2 * 1024 * 1024  # bytes of all files together that are sorted without looking into them first
 
-class Rejected(Struct):
-    """PLACEHOLDER: comes from models.trail."""
-
-    file: str
-    record: int
-    field: str
-    reason: str
-    content: bytes
+OnRejected = Callable[[Rejected], None]
 
 
 class Summary(Struct, kw_only=True):
@@ -31,11 +37,12 @@ class Summary(Struct, kw_only=True):
     repaired: int = 0  # read, with an odd value left out or made to fit
     digests: int = 0
     insights: int = 0
+    others: int = 0  # files beside the trail that hold no JSON
     first_at: int | None = None
     last_at: int | None = None
     elapsed_s: float = 0.0
     detector_errors: dict[str, int] = field(default_factory=dict)
-    samples: list[Rejected] = field(default_factory=list)  # the first few rejected or repaired
+    samples: list[Rejected] = field(default_factory=list)  # the first few rejected, then the first few repaired
 
 
 class Result(Struct):
@@ -51,8 +58,153 @@ def replay(
     settings: Settings,
     *,
     read_since: int | None = None,
-    on_bytes: Callable[[int], None] | None = None,
-    on_rejected: Callable[[Rejected], None] | None = None,
+    on_bytes: OnBytes | None = None,
+    on_rejected: OnRejected | None = None,
 ) -> Result:
-    """Read trails in event-time order, run all detectors, and give the state at the trail's end."""
-    raise NotImplementedError
+    """Read trails in event-time order, run all detectors, and give the state at the trail's end.
+
+    ``on_bytes`` is told of every stretch of a file that was read; ``on_rejected`` of every record that could not be,
+    and of every event at which a detector raised.
+    """
+    started_s = time.monotonic()
+    sources, missing = find(paths)
+    complaints = _Complaints(on_rejected)
+    with _without_collections():
+        try:
+            run = _Run(settings, read_since, complaints, on_bytes)
+            run.merge(sources)
+        except DisorderError:  # the state so far is of no use: what was missed comes before it
+            complaints.begin_again()
+            run = _Run(settings, read_since, complaints, None)
+            run.sort(sources)
+        return run.result(missing, started_s)
+
+
+class _Complaints:
+    """What could not be read, told once, though files may be read twice."""
+
+    def __init__(self, on_rejected: OnRejected | None) -> None:
+        self._on_rejected = on_rejected
+        self._told: set[tuple[str, int, str]] = set()
+        self._is_again = False
+        self.begin_again()
+        self._is_again = False
+
+    def begin_again(self) -> None:
+        """Count anew; what was told is not told again."""
+        self.rejected = self.repaired = 0
+        self.first_rejected: list[Rejected] = []
+        self.first_repaired: list[Rejected] = []
+        self._is_again = True
+
+    def take(self, batch: Batch) -> None:
+        """Count what was wrong with a batch."""
+        for each in batch.rejected:
+            self.reject(each)
+        self.repaired += len(batch.repaired)
+        self.first_repaired += batch.repaired[: MAX_SAMPLES - len(self.first_repaired)]
+
+    def reject(self, rejected: Rejected) -> None:
+        """Count and tell one that could not be read."""
+        self.rejected += 1
+        if len(self.first_rejected) < MAX_SAMPLES:
+            self.first_rejected.append(rejected)
+        if self._on_rejected is not None:
+            place = (rejected.file, rejected.record, rejected.reason)
+            if not (self._is_again and place in self._told):
+                self._told.add(place)
+                self._on_rejected(rejected)
+
+
+class _Run:
+    """One reading of the sources through one engine."""
+
+    def __init__(
+        self, settings: Settings, read_since: int | None, complaints: _Complaints, on_bytes: OnBytes | None
+    ) -> None:
+        self._engine = Engine(build(settings), settings, self._on_fault)
+        self._reader = FileReader(on_bytes)
+        self._once = Once()
+        self._complaints = complaints
+        self._read_since = read_since
+        self._summary = Summary()
+
+    def merge(self, sources: list[Source]) -> None:
+        """Read files in the order in which their events begin; raises DisorderError where that is not order enough."""
+        if sum(source.size for source in sources) <= SMALL or any(source.name == STDIN for source in sources):
+            self.sort(sources)
+            return
+        merge = Merge()
+        begins = sorted(((begins_at(source) or 0, source) for source in sources), key=lambda each: each[0])
+        for (_, source), (next_begins_at, _) in zip(begins, [*begins[1:], begins[-1]], strict=True):
+            for batch in self._read(source):
+                merge.add(batch.events)
+            for events in merge.released(next_begins_at):
+                self._feed(events)
+        for events in merge.rest():
+            self._feed(events)
+
+    def sort(self, sources: list[Source]) -> None:
+        """Read files in any order, and sort all events before the first is looked at."""
+        with SpillSort() as spill:
+            for source in sources:
+                for batch in self._read(source):
+                    spill.add(batch.events)
+            for events in spill.batches():
+                self._feed(events)
+
+    def result(self, missing: list[Unopened], started_s: float) -> Result:
+        """Let time pass to the last event, and sum up."""
+        self._engine.feed(self._once.rest())
+        summary = self._summary
+        if summary.last_at is not None:
+            self._engine.tick(summary.last_at)
+        for each in missing:
+            self._complaints.reject(Rejected(each.name, 0, "", each.reason, b""))
+        summary.files, summary.others = self._reader.files, len(self._reader.others)
+        summary.duplicates = self._once.duplicates
+        summary.events -= summary.duplicates
+        summary.rejected, summary.repaired = self._complaints.rejected, self._complaints.repaired
+        summary.samples = self._complaints.first_rejected + self._complaints.first_repaired
+        findings, principals = self._engine.findings(), self._engine.principals()
+        summary.elapsed_s = time.monotonic() - started_s
+        return Result(findings, principals, summary)
+
+    def _read(self, source: Source) -> Iterator[Batch]:
+        for batch in self._reader.read(source):
+            self._complaints.take(batch)
+            self._summary.digests += batch.digests
+            self._summary.insights += batch.insights
+            if self._read_since is not None:
+                batch.events = [event for event in batch.events if event.at >= self._read_since]
+            yield batch
+
+    def _feed(self, events: list[Event]) -> None:
+        if not events:
+            return
+        summary = self._summary
+        summary.events += len(events)
+        if summary.first_at is None:
+            summary.first_at = events[0].at
+        summary.last_at = events[-1].at
+        self._engine.feed(self._once.of(events))
+
+    def _on_fault(self, fault: Fault) -> None:
+        errors = self._summary.detector_errors
+        errors[fault.detector] = errors.get(fault.detector, 0) + 1
+        event = fault.event
+        where = "the passing of time" if event is None else f"event {event.event_id}"
+        content = b"" if event is None else encode(event.record)
+        self._complaints.reject(Rejected(where, 0, "", f"detector {fault.detector} raised {fault.error}", content))
+
+
+@contextmanager
+def _without_collections() -> Iterator[None]:
+    """Spare the collector's walks over a growing heap: what is made here has no cycles, and goes when it is let go."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()

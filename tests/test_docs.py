@@ -13,6 +13,7 @@ import pytest
 from models.behaviour.evidence import Kind
 from models.detector import Detector, Tuning
 from models.detectors import REGISTRY, build, tuning_of
+from models.facts import LADDER
 from models.finding import Class, Severity
 from models.settings import Account, Settings, parse_settings
 from streams.cli import CLASSES, KINDS, SEVERITIES, catalogue, rolehawk
@@ -99,3 +100,18 @@ def test_words_of_the_command_line_are_the_models() -> None:
     assert tuple(each.label for each in reversed(Severity)) == SEVERITIES
     assert set(CLASSES) == set(get_args(Class))
     assert set(KINDS) == set(get_args(Kind))
+
+
+def test_the_ladder_is_documented() -> None:
+    """docs/evidence.md lists every fact with its tier and the side that it speaks for."""
+    page = (DOCS / "evidence.md").read_text()
+    for rung in LADDER.values():
+        assert f"| {rung.tier} | {rung.side or 'nothing'} | {rung.text} |" in page
+
+
+def test_the_front_page_leads_somewhere() -> None:
+    """README shows the two commands, and links to every page."""
+    front = (DOCS.parent / "README.md").read_text()
+    assert "make run" in front
+    assert "make test" in front
+    assert {f"docs/{page.name}" for page in DOCS.glob("*.md")} <= set(re.findall(r"\]\((docs/[a-z-]+\.md)\)", front))

@@ -25,8 +25,9 @@ import pytest
 
 from models.engine import Engine
 from models.finding import Finding
+from models.trail import Rejected
 from streams.cli import Moment, Options, When, WholeFile, faults, rejected_row, status_of, summary_of
-from streams.replay import Rejected, Result, Summary
+from streams.replay import Result, Summary
 from tests.records import ACCOUNT, Json, instance_call, record, role, run, sign_in, user
 
 ROOT = Path(__file__).parents[2]
@@ -537,12 +538,12 @@ def test_summary_says_all_there_is_to_say() -> None:
     engine = run(TRAIL)
     samples = [Rejected(f"a/{n}.json", n, "eventTime", "no instant", b"") for n in range(9)]
     result = result_of(
-        engine, files=1234, events=7, duplicates=2, rejected=9, repaired=1, digests=1, insights=3, first_at=0,
+        engine, files=1234, events=7, duplicates=2, rejected=9, repaired=1, digests=1, insights=3, others=2, first_at=0,
         last_at=86_400, elapsed_s=0.5, samples=samples, detector_errors={"root-use": 2},
     )  # fmt: skip
     assert summary_of(result, result.findings[:1]) == [
         "read        1,234 files, 7 events from 1970-01-01T00:00:00Z to 1970-01-02T00:00:00Z",
-        "left out    2 duplicates, 1 digest file, 3 Insights files",
+        "left out    2 duplicates, 1 digest file, 3 Insights records, 2 other files",
         "repaired    1 record with an odd value, read all the same",
         "REJECTED    9 records could not be read; --rejects FILE keeps all",
         *(f"            a/{n}.json, record {n}, eventTime: no instant" for n in range(5)),

@@ -57,22 +57,23 @@ class ConsoleLoginFailures(Detector[GrantsState], frozen=True, kw_only=True):
         identity, address = attempt.identity, attempt.evidence.source_ip
         if identity is not None:
             known = state.account.by_identity.get(identity, [])
-            if qualified := self._newly_qualified(known, attempt, self.max_failures_per_identity, None):
+            if burst := self._burst_with(known, attempt, self.max_failures_per_identity, None):
                 kind = "root" if identity.endswith(":root") else "user"
-                yield self._draft(event, state, qualified, EntityRef(identity, kind), None)
+                yield self._draft(event, state, *burst, EntityRef(identity, kind), None)
         if address is not None:
             known = state.account.by_address.get(address, [])
             limits = self.max_failures_per_address, self.max_identities_per_address
-            if qualified := self._newly_qualified(known, attempt, *limits):
-                yield self._draft(event, state, qualified, state.entity, address)
+            if burst := self._burst_with(known, attempt, *limits):
+                yield self._draft(event, state, *burst, state.entity, address)
 
-    def _newly_qualified(
+    def _burst_with(
         self, known: list[Attempt], attempt: Attempt, failures: int, identities: int | None
-    ) -> list[Attempt]:
-        """List the attempts that belong to a burst, or follow one successfully, only now that this one is known."""
+    ) -> tuple[list[Attempt], list[Attempt]] | None:
+        """List what belongs to bursts, or follows one successfully; and of it what does so only by this attempt."""
         before = {each.key for each in self._qualified(known, failures, identities)}
         after = self._qualified(with_attempt(known, attempt), failures, identities)
-        return [each for each in after if each.key not in before]
+        new = [each for each in after if each.key not in before]
+        return (after, new) if new else None
 
     def _qualified(self, attempts: list[Attempt], failures: int, identities: int | None) -> list[Attempt]:
         """List the failures of all bursts, and the successes that follow one; in time order."""
@@ -95,7 +96,13 @@ class ConsoleLoginFailures(Detector[GrantsState], frozen=True, kw_only=True):
         return sorted([*burst.values(), *followed], key=lambda each: each.key)
 
     def _draft(
-        self, event: Event, state: GrantsState, qualified: list[Attempt], entity: EntityRef, address: str | None
+        self,
+        event: Event,
+        state: GrantsState,
+        qualified: list[Attempt],
+        new: list[Attempt],
+        entity: EntityRef,
+        address: str | None,
     ) -> Draft:
         succeeded = [each for each in qualified if not each.is_failure]
         target = cut(address or entity.arn.rsplit("/", 1)[-1])
@@ -129,7 +136,7 @@ class ConsoleLoginFailures(Detector[GrantsState], frozen=True, kw_only=True):
             },
             severity=Severity.HIGH if succeeded else Severity.MEDIUM,
             actor=who(event) if succeeded and not attempt_is_failure(event) else Who(),
-            exhibits=Exhibits(len(qualified), [each.evidence for each in qualified]),
+            exhibits=Exhibits(len(new), [each.evidence for each in new]),
         )
 
 

@@ -109,7 +109,7 @@ class Stage:
     def script(self, *, until: int | None = None, runs: float = 1) -> tuple[Script, list[Made]]:
         """Take a script's user, and let it run by the clock until then; `runs` times as often as is usual."""
         plan = self.plan
-        runs_a_day = min(2.0, max(0.25, plan.events / plan.days / 700)) * runs
+        runs_a_day = min(2.0, max(0.25, plan.events / plan.days / 1_500)) * runs
         script = self.automation.take_script()
         made = [each for each in script.days(runs_a_day) if until is None or each.at < until]
         return script, made

@@ -1,0 +1,205 @@
+"""Trails in files: folders walked, globs, stdin; gzip of any number of members, plain; large files in pieces.
+
+What a file is, is told by its content. A file that was found by walking a folder and could not be JSON at all (a
+README beside the trail) is left out and counted; one that was named is rejected.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from glob import iglob
+from pathlib import Path
+from typing import BinaryIO, Final, cast
+
+from isal import igzip_lib
+from isal.igzip_lib import DECOMP_GZIP, IgzipDecompressor
+from msgspec import Struct
+
+from models.record import epoch
+from models.trail import PIECE, Batch, Rejected, TrailReader, earliest_time, is_json, pieces
+
+STDIN: Final = "-"
+PEEK: Final = 16_384  # bytes read of a file to see when its events begin
+_CHUNK: Final = 1024 * 1024  # bytes read, and decompressed, at once
+_STEP: Final = 32_768  # bytes of gzip decompressed at once: what damage in the middle takes with it at most
+_GZIP: Final = b"\x1f\x8b"
+_OTHER: Final = {b"PK\x03\x04": "a zip archive", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"(\xb5/\xfd": "zstandard"}
+
+# The package's types leave out that this is an exception.
+_DAMAGED: Final = cast("type[Exception]", igzip_lib.error)
+
+OnBytes = Callable[[int], None]
+
+
+class Source(Struct, frozen=True):
+    """One file, or stdin."""
+
+    name: str
+    is_named: bool  # named by whoever asked, not found by walking
+    size: int  # bytes on disk; 0 for stdin
+
+
+class Unopened(Struct, frozen=True):
+    """A path that leads to nothing readable."""
+
+    name: str
+    reason: str
+
+
+def find(paths: list[str]) -> tuple[list[Source], list[Unopened]]:
+    """List the files behind paths, each once, in the order of their names within a path; and what leads nowhere.
+
+    A path is a file, a folder (walked; links to folders are not followed), a glob, or ``-`` for stdin.
+    """
+    found: dict[str, Source] = {}
+    missing: list[Unopened] = []
+    for path in paths:
+        if path == STDIN:
+            found.setdefault(STDIN, Source(STDIN, True, 0))
+            continue
+        names = [path] if os.path.lexists(path) else sorted(iglob(path, recursive=True))  # noqa: PTH207 - may be absolute
+        if not names:
+            missing.append(Unopened(path, "no such file or folder, and no glob that matches one"))
+        for name in names:
+            try:
+                for source in _walk(name, is_named=name == path, on_error=missing.append):
+                    found.setdefault(os.path.realpath(source.name), source)
+            except OSError as error:
+                missing.append(Unopened(name, error.strerror or str(error)))
+    return list(found.values()), missing
+
+
+def _walk(name: str, *, is_named: bool, on_error: Callable[[Unopened], None]) -> Iterator[Source]:
+    if not Path(name).is_dir():
+        yield Source(name, is_named, Path(name).stat().st_size)
+        return
+
+    def complain(error: OSError) -> None:
+        on_error(Unopened(str(error.filename), error.strerror or str(error)))
+
+    for folder, folders, files in os.walk(name, onerror=complain):
+        folders.sort()
+        for file in sorted(files):
+            path = Path(folder, file)
+            if path.is_file():
+                yield Source(str(path), False, path.stat().st_size)
+
+
+class FileReader:
+    """Reads files into batches of events; counts files, and those that were left out."""
+
+    def __init__(self, on_bytes: OnBytes | None = None, piece: int = PIECE) -> None:
+        self.files = 0
+        self.others: list[str] = []  # found by walking, and no trail
+        self._trail = TrailReader()
+        self._on_bytes = on_bytes
+        self._piece = piece
+
+    def read(self, source: Source) -> Iterator[Batch]:
+        """Read one file, piece by piece; what cannot be read is in the batches."""
+        self.files += 1
+        stream = _Inflated(source, self._on_bytes)
+        number, is_first = 1, True
+        for piece in pieces(stream, self._piece):
+            if is_first and not is_json(piece[:PEEK]):
+                if source.is_named:
+                    yield Batch(count=1, rejected=[Rejected(source.name, 0, "", _what_else(piece), piece)])
+                else:
+                    self.files -= 1
+                    self.others.append(source.name)
+                return
+            is_first = False
+            batch = self._trail.read(piece, source.name, number)
+            number += batch.count
+            yield batch
+        if stream.fault:
+            reason = f"{stream.fault}; {number - 1:,} records before it were read"
+            yield Batch(count=1, rejected=[Rejected(source.name, 0, "", reason, b"")])
+
+
+def inflated(source: Source) -> Iterator[bytes]:
+    """Give the content of a file, decompressed if it is gzip, in chunks."""
+    return iter(_Inflated(source, None))
+
+
+def begins_at(source: Source) -> int | None:
+    """Say when the events at the start of a file begin; None where nothing tells."""
+    try:
+        with Path(source.name).open("rb") as file:
+            start = file.read(PEEK)
+    except OSError:  # is said when it is read
+        return None
+    if start.startswith(_GZIP):
+        try:
+            start = IgzipDecompressor(flag=DECOMP_GZIP).decompress(start, PEEK)
+        except _DAMAGED:
+            return None
+    written = earliest_time(start)
+    try:
+        return None if written is None else epoch(written.decode())
+    except (ValueError, OverflowError):
+        return None
+
+
+class _Inflated:
+    """The content of a file, decompressed if it is gzip, in chunks; says afterwards what was wrong with it."""
+
+    def __init__(self, source: Source, on_bytes: OnBytes | None) -> None:
+        self.fault = ""
+        self._source = source
+        self._on_bytes = on_bytes
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            if self._source.name == STDIN:
+                yield from self._content(sys.stdin.buffer)
+                return
+            with Path(self._source.name).open("rb") as file:
+                yield from self._content(file)
+        except OSError as error:
+            self.fault = f"could not be read: {error.strerror or error}"
+
+    def _content(self, file: BinaryIO) -> Iterator[bytes]:
+        chunk = self._next(file)
+        if not chunk.startswith(_GZIP):
+            while chunk:
+                yield chunk
+                chunk = self._next(file)
+            return
+        unzip = IgzipDecompressor(flag=DECOMP_GZIP)
+        while chunk or (chunk := self._next(file)):
+            if unzip.eof:  # another member, or the zeros that tapes and some tools pad with
+                if not (chunk := chunk.lstrip(b"\0")):
+                    continue
+                unzip = IgzipDecompressor(flag=DECOMP_GZIP)
+            try:
+                for at in range(0, len(chunk), _STEP):
+                    step = chunk[at : at + _STEP]
+                    yield unzip.decompress(step, _CHUNK)
+                    while not unzip.needs_input and not unzip.eof:
+                        yield unzip.decompress(b"", _CHUNK)
+                    if unzip.eof:
+                        chunk = unzip.unused_data + chunk[at + _STEP :]
+                        break
+                else:
+                    chunk = b""
+            except _DAMAGED as error:
+                self.fault = f"gzip is damaged: {error}"
+                return
+        if not unzip.eof:
+            self.fault = "gzip ends early"
+
+    def _next(self, file: BinaryIO) -> bytes:
+        chunk = file.read(_CHUNK)
+        if self._on_bytes is not None and chunk:
+            self._on_bytes(len(chunk))
+        return chunk
+
+
+def _what_else(start: bytes) -> str:
+    for magic, name in _OTHER.items():
+        if start.startswith(magic):
+            return f"{name}, not CloudTrail: unpack it first"
+    return "no JSON, so no CloudTrail"
