@@ -99,6 +99,7 @@ class Organisation:
         self.plan = plan
         self.ledger = Ledger()
         self.canaries: list[str] = []  # keys laid out as bait
+        self.person_names: set[str] = set()  # no two people share one
         rng = self.rng("organisation")
         self.id = f"o-example{''.join(rng.choices('abcdefghijklmnopqrstuvwxyz0123456789', k=6))}"
         self.domain = rng.choice(_DOMAINS)

@@ -48,9 +48,11 @@ class Person:
         self._organisation = organisation
         rng = organisation.rng("person", access, number)
         self.access = access
-        self.name = f"{rng.choice(_FIRST)}.{rng.choice(_LAST)}" + (str(number) if number > 40 else "")
+        name = f"{rng.choice(_FIRST)}.{rng.choice(_LAST)}"
         if access == "user" and rng.random() < 0.5:
-            self.name = self.name.replace(".", "")
+            name = name.replace(".", "")
+        self.name = f"{name}{number}" if name in organisation.person_names else name
+        organisation.person_names.add(self.name)
         self.email = f"{self.name}@{organisation.domain}"
         self.site = organisation.sites[number % len(organisation.sites)]
         chosen = rng.choice(organisation.members)
@@ -102,7 +104,11 @@ class Person:
         """Come to the console; answers the events of the way in, and the caller there."""
         address = address or self.office
         if self.access != "user":
-            made = [self._federate(rng, at, address)]
+            made = []
+            if self.access == "identity-center":
+                chosen = {"role_name": self.role, "account_id": self.account.id}
+                made.append(self._at_portal(rng, self.browser, address).call(rng, at, Call("sso", "Federate", chosen)))
+            made.append(self._federate(rng, at, address))
             visitor = self._caller(address, keyless=True).take("", at + 1)
             made.append(visitor.call(rng, at + 1, _SIGNED_IN))
         else:
@@ -129,35 +135,39 @@ class Person:
     def open_terminal(self, rng: Random, at: int, address: str | None = None) -> tuple[list[Made], Caller]:
         """Take credentials for the terminal; answers the events of that, and the caller there."""
         address = address or self.office
-        organisation = self._organisation
         desk = self._caller(address)
         if self.access == "user":
             return [], desk.take(self.long_lived_key, self._organisation.plan.start_at)
         if self.access == "saml":
             made = [self._federate(rng, at, address)]
             return made, desk.take(made[0].text.partition('"accessKeyId":"')[2][:20], at)
-        store = f"arn:aws:identitystore::{organisation.management.id}:identitystore/d-90example0"
-        who = organisation.ledger.meet(
-            f"{store}/{self._user_id}", "identity-center-user", "human", organisation.management.id, "identity-center"
-        )
-        credential = f"EXAMPLE{rng.getrandbits(32):08x}"
-        portal = Caller(
-            who,
-            Stream(organisation.management.id, organisation.home_region(organisation.management.id)),
-            lambda _key, _created, _is_old: {
-                "type": "IdentityCenterUser",
-                "accountId": organisation.management.id,
-                "onBehalfOf": {"userId": self._user_id, "identityStoreArn": store},
-                "credentialId": credential,
-            },
-            self.terminal,
-            address,
-            new_from=organisation.plan.new_from,
-        )
+        portal = self._at_portal(rng, self.terminal, address)
         call = Call("sso", "GetRoleCredentials", {"roleName": self.role, "accountId": self.account.id})
         made = [portal.call(rng, at, call)]
         desk.renew(at, rng.getrandbits(48))
         return made, desk
+
+    def _at_portal(self, rng: Random, client: Client, address: str) -> Caller:
+        """Make this one at Identity Center's portal, which is the management account's."""
+        management = self._organisation.management.id
+        store = f"arn:aws:identitystore::{management}:identitystore/d-90example0"
+        who = self._organisation.ledger.meet(
+            f"{store}/{self._user_id}", "identity-center-user", "human", management, "identity-center"
+        )
+        credential = f"EXAMPLE{rng.getrandbits(32):08x}"
+        return Caller(
+            who,
+            Stream(management, self._organisation.home_region(management)),
+            lambda _key, _created, _is_old: {
+                "type": "IdentityCenterUser",
+                "accountId": management,
+                "onBehalfOf": {"userId": self._user_id, "identityStoreArn": store},
+                "credentialId": credential,
+            },
+            client,
+            address,
+            new_from=self._organisation.plan.new_from,
+        )
 
     @property
     def long_lived_key(self) -> str:

@@ -9,6 +9,7 @@ from streams.sources.simulated import calls, shapes
 from streams.sources.simulated.callers import Caller, Made, Manner, Stream, service_caller
 from streams.sources.simulated.clients import fixed_client
 from streams.sources.simulated.organisation import HOUR, Organisation
+from streams.sources.simulated.pipelines import ASSUME, issued_slots
 
 DENIALS: Final = 0.03  # share of the services' calls that are refused: nobody's recon
 ON_ROOTS_BEHALF: Final = 0.01  # share of the services' calls
@@ -41,9 +42,18 @@ class Services:
         caller, call = rng.choice(self._own if chance < 0.5 else self._linked)
         made = []
         if at >= caller.renew_at:
-            caller.renew(at, rng.getrandbits(48))
+            key = caller.renew(at, rng.getrandbits(48))
+            if caller.fixed["session"]:
+                made.append(self._issue(rng, at, caller, key))
         made.append(caller.call(rng, at, call, denied=rng.random() < DENIALS))
         return made
+
+    def _issue(self, rng: Random, at: int, caller: Caller, key: str) -> Made:
+        """Let a service take its service-linked role."""
+        account, role, session = caller.stream.account, caller.fixed["role"], caller.fixed["session"]
+        issuer = self.in_own_name(caller.address, account, caller.fixed["name"])
+        slots = issued_slots(account, role, session, key, at, f"/aws-service-role/{caller.address}/")
+        return issuer.call(rng, at, ASSUME, slots | {"shared_id": shapes.uuid_of(rng.getrandbits(128))})
 
     def in_own_name(self, host: str, account: str, name: str) -> Caller:
         """Make a service that calls in its own name."""
@@ -90,6 +100,7 @@ class Services:
             manner=_FROM_SERVICE,
             life_s=HOUR,
             name=name,
+            role=role,
             session=session,
             actor=shapes.session_arn(account, role, session),
         )

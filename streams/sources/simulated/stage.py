@@ -36,6 +36,7 @@ class Stage:
         self.automation = automation
         self.fleet = fleet
         self.services = services
+        self._roots = [each.id for each in organisation.members]
         self.story = ""
         self.rng = Random(0)
 
@@ -180,8 +181,14 @@ class Stage:
             actor=who.arn,
         ).take(key, 0)
 
+    def root_account(self) -> str:
+        """Choose an account whose root has played no part yet, where there is one left."""
+        if len(self._roots) > 1:
+            return self._roots.pop(self.rng.randrange(len(self._roots)))
+        return self._roots[0]
+
     def root(self, account: str, client: Client, address: str, *, mfa: bool = False) -> Caller:
-        """Make an account's root at the console."""
+        """Make an account's root; in the console with a page's own key, else with a key of its own or none."""
         who = self.ledger.meet(f"arn:aws:iam::{account}:root", "root", "human", account, "root")
         who.class_ = "human"  # even where so far only services called on its behalf
 

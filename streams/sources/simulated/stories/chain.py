@@ -46,12 +46,12 @@ def attack_chain(stage: Stage) -> list[Made]:
 
     proof, hops, there = _hop(stage, at + 70 * MINUTE, thief)
     far = there.stream.account
-    name = f"{rng.choice(('org', 'audit', 'main'))}-trail"
+    name = f"{rng.choice(('org', 'audit', 'main'))}-trail-{rng.randrange(100, 200)}"
     trail = f"arn:aws:cloudtrail:{there.stream.region}:{far}:trail/{name}"
     hidden = stage.paced(at + 100 * MINUTE, there, [change("cloudtrail", "StopLogging", {"name": trail})])
     finding("trail-tampering", trail, hidden, severity="high")
 
-    bucket = f"example-{there.fixed['name']}-{far}"
+    bucket = f"example-{there.fixed['name']}-{rng.randrange(1000, 2000)}-{far}"
     statement = {"Effect": "Allow", "Principal": "*", "Action": ["s3:GetObject", "s3:ListBucket"], "Resource": [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"]}  # fmt: skip
     opened = change("s3", "PutBucketPolicy", {"bucketName": bucket, "Host": f"{bucket}.s3.amazonaws.com", "policy": "", "bucketPolicy": {"Version": "2012-10-17", "Statement": [statement]}})  # fmt: skip
     shared = change("ec2", "ModifySnapshotAttribute", {"snapshotId": "snap-0<hex>", "attributeType": "CREATE_VOLUME_PERMISSION", "createVolumePermission": {"add": {"items": [{"userId": stage.organisation.attacker_account}]}}}, {"_return": True})  # fmt: skip
@@ -107,7 +107,7 @@ def console_chain(stage: Stage) -> list[Made]:
     kept = stage.paced(
         at + 400, inside, [change("iam", "CreateLoginProfile", {"userName": other}, answer)], key_each=True
     )
-    trail = f"arn:aws:cloudtrail:{inside.stream.region}:{person.account.id}:trail/main-trail"
+    trail = f"arn:aws:cloudtrail:{inside.stream.region}:{person.account.id}:trail/main-trail-{rng.randrange(200, 300)}"
     hidden = stage.paced(at + 1_500, inside, [change("cloudtrail", "DeleteTrail", {"name": trail})], key_each=True)
     stage.finding("console-login-failures", person.who.arn, tried + came, severity="high")
     stage.tolerate("console-login-failures", person.account.id, tried + came)

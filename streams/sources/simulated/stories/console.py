@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from streams.sources.simulated import calls, shapes
-from streams.sources.simulated.callers import Caller, Made, Stream, instant
+from streams.sources.simulated.callers import Caller, Made, Manner, Stream, instant
 from streams.sources.simulated.clients import BROWSERS, Client, fixed_client
 from streams.sources.simulated.machines import Workload
 from streams.sources.simulated.organisation import DAY, HOUR
@@ -21,6 +21,7 @@ SECRETS: Final = (
     Call("kms", "ListAliases", {"limit": 100}),
     Call("dynamodb", "ListTables", {"limit": 100}),
 )
+IN_CONSOLE: Final = Manner(console=True)
 PAGES: Final = (*SECRETS, *calls.CONSOLE[:12])
 _CONSOLE: Final = shapes.console_login()
 _CONSOLE_MFA: Final = shapes.console_login(mfa=True)
@@ -187,7 +188,7 @@ def console_cloudshell(stage: Stage) -> list[Made]:
 def root_use(stage: Stage) -> list[Made]:
     """Root signs in to a member account, by night and without MFA."""
     at = stage.moment(night=True)
-    account = stage.rng.choice(stage.organisation.members).id
+    account = stage.root_account()
     client = Client(stage.rng.choice(BROWSERS), stage.rng)
     owner = stage.root(account, client, stage.organisation.foreign_address(stage.rng))
     own = [owner.take("", at).call(stage.rng, at, _CONSOLE)]
@@ -196,7 +197,7 @@ def root_use(stage: Stage) -> list[Made]:
         Call("iam", "GetAccountSummary"),
         Call("account", "GetContactInformation"),
     )
-    own += stage.paced(at + 40, owner, asked, key_each=True)
+    own += stage.paced(at + 40, owner.through(manner=IN_CONSOLE), asked, key_each=True)
     arn = f"arn:aws:iam::{account}:root"
     stage.finding("root-use", arn, own, subject=f"console@{instant(at)}", severity="high")
     return own
@@ -205,14 +206,14 @@ def root_use(stage: Stage) -> list[Made]:
 def root_key(stage: Stage) -> list[Made]:
     """Root makes an access key of its own, and a script uses it."""
     at = stage.moment(length_h=4)
-    account = stage.rng.choice(stage.organisation.accounts).id
+    account = stage.root_account()
     key = stage.key("AKIA")
     browser = Client(stage.rng.choice(BROWSERS), stage.rng)
     office = stage.organisation.sites[0].address(stage.rng)
     owner = stage.root(account, browser, office, mfa=True)
     made_key = calls.change("iam", "CreateAccessKey", None, _key_made(None, key))
     visit = [owner.take("", at).call(stage.rng, at, _CONSOLE_MFA)]
-    visit += stage.paced(at + 60, owner, [made_key], key_each=True)
+    visit += stage.paced(at + 60, owner.through(manner=IN_CONSOLE), [made_key], key_each=True)
     script = stage.root(account, Client("boto-linux-env", stage.rng), office).take(key, 0)
     used = stage.paced(at + 3_000, script, stage.rng.sample(calls.SCRIPT, 4))
     arn = f"arn:aws:iam::{account}:root"

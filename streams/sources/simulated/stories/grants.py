@@ -168,7 +168,7 @@ def public_principal(stage: Stage) -> list[Made]:
         asked = change("iam", "UpdateAssumeRolePolicy", {"roleName": workload.role, "policyDocument": trust})
         holder, subject, severity = workload.who.arn, "trust", "critical"
     else:
-        bucket = f"example-{workload.name}-{workload.account}"
+        bucket = f"example-{workload.name}-{stage.rng.randrange(1000)}-{workload.account}"
         statement = {
             "Effect": "Allow",
             "Principal": "*",
@@ -285,7 +285,7 @@ def login_profile_for_another(stage: Stage) -> list[Made]:
 
 
 def _trail(stage: Stage, account: str) -> tuple[str, str]:
-    name = f"{stage.rng.choice(('org', 'audit', 'main', 'security'))}-trail"
+    name = f"{stage.rng.choice(('org', 'audit', 'main', 'security'))}-trail-{stage.rng.randrange(100)}"
     return name, f"arn:aws:cloudtrail:{stage.organisation.home_region(account)}:{account}:trail/{name}"
 
 
