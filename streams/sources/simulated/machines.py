@@ -15,6 +15,7 @@ from streams.sources.simulated.clients import Client
 from streams.sources.simulated.organisation import HOUR, Organisation
 from streams.sources.simulated.shapes import Call, Json
 
+ON_BEHALF: Final = 0.6  # share of the calls that could cause one on behalf of the caller, and do
 DENIALS: Final = 0.02  # share of a machine's calls that are refused
 TOKEN_CHARACTERS: Final = 320  # of an issued session token, after the word that tells it from a real one
 MAX_SESSIONS: Final = 20  # of one role at a time
@@ -30,18 +31,19 @@ class Platform(NamedTuple):
     clients: tuple[str, ...]
     calls: tuple[Call, ...]
     life_h: float  # hours that credentials last at most
+    burst: int  # calls made in a row, at most
     share: float  # of the roles
 
 
 PLATFORMS: Final = (
-    Platform("ec2", "ec2.amazonaws.com", ("boto-ec2", "go-ec2", "java-ec2"), calls.INSTANCE, 6, 0.27),
-    Platform("lambda", "lambda.amazonaws.com", ("boto-lambda", "node-lambda"), calls.FUNCTION, 12, 0.27),
-    Platform("ecs", "ecs-tasks.amazonaws.com", ("java-fargate", "boto-fargate"), calls.TASK, 6, 0.20),
-    Platform("eks-oidc", "oidc", ("boto-pod", "go-pod"), calls.TASK, 1, 0.08),
-    Platform("eks-pod-identity", "pods.eks.amazonaws.com", ("boto-pod", "go-pod"), calls.TASK, 6, 0.05),
-    Platform("codebuild", "codebuild.amazonaws.com", ("boto-codebuild",), calls.BUILD, 1, 0.05),
-    Platform("glue", "glue.amazonaws.com", ("boto-glue",), calls.JOB, 1, 0.05),
-    Platform("vendor", "vendor", ("vendor",), calls.MONITORING, 1, 0.03),
+    Platform("ec2", "ec2.amazonaws.com", ("boto-ec2", "go-ec2", "java-ec2"), calls.INSTANCE, 6, 3, 0.27),
+    Platform("lambda", "lambda.amazonaws.com", ("boto-lambda", "node-lambda"), calls.FUNCTION, 12, 4, 0.27),
+    Platform("ecs", "ecs-tasks.amazonaws.com", ("java-fargate", "boto-fargate"), calls.TASK, 6, 3, 0.20),
+    Platform("eks-oidc", "oidc", ("boto-pod", "go-pod"), calls.TASK, 1, 4, 0.08),
+    Platform("eks-pod-identity", "pods.eks.amazonaws.com", ("boto-pod", "go-pod"), calls.TASK, 6, 4, 0.05),
+    Platform("codebuild", "codebuild.amazonaws.com", ("boto-codebuild",), calls.BUILD, 1, 14, 0.05),
+    Platform("glue", "glue.amazonaws.com", ("boto-glue",), calls.JOB, 1, 12, 0.05),
+    Platform("vendor", "vendor", ("vendor",), calls.MONITORING, 1, 16, 0.03),
 )
 BY_NAME: Final = {platform.name: platform for platform in PLATFORMS}
 
@@ -137,26 +139,24 @@ class Workload:
             },
         )
 
-    def work(self, rng: Random, at: int, session: Caller, call: Call | None = None) -> list[Made]:
-        """Let a session make one of its usual calls, after taking new credentials where the old ones have run out."""
-        made = [self.issue(rng, at, session)] if at >= session.renew_at else []
-        asked = call or self.asks[int(rng.random() * len(self.asks))]
-        client = session.client
-        if asked.name == "UpdateInstanceInformation":
-            session.client = self._agent(rng)
-        made.append(session.call(rng, at, asked, denied=rng.random() < DENIALS))
-        session.client = client
-        if asked.name in calls.ON_BEHALF and rng.random() < 0.6:
-            made.append(session.call(rng, at, calls.ON_BEHALF[asked.name]))
-        return made
+    def work(self, rng: Random, at: int, session: Caller, *, until: int | None = None) -> list[Made]:
+        """Let a session make one of its usual calls, or with `until` several in a row that end before then.
 
-    def _agent(self, rng: Random) -> Client:
-        found = _agents.get(self._organisation.plan.seed)
-        if found is None:
-            _agents.clear()
-            found = _agents[self._organisation.plan.seed] = Client("ssm-agent", self._organisation.rng("ssm-agent"))
-        del rng
-        return found
+        It takes new credentials first where the old ones have run out.
+        """
+        made = [self.issue(rng, at, session)] if at >= session.renew_at else []
+        for _ in range(1 if until is None else 1 + int(rng.random() * self.platform.burst)):
+            asked = self.asks[int(rng.random() * len(self.asks))]
+            client = session.client
+            if asked.name == "UpdateInstanceInformation":
+                session.client = self._organisation.agent
+            made.append(session.call(rng, at, asked, denied=rng.random() < DENIALS))
+            session.client = client
+            if asked.name in calls.ON_BEHALF and rng.random() < ON_BEHALF:
+                made.append(session.call(rng, at, calls.ON_BEHALF[asked.name]))
+            if until is not None:
+                at = min(at + int(rng.random() * 4), until - 1)
+        return made
 
     def _session_name(self, rng: Random) -> str:
         match self.platform.name:
@@ -236,7 +236,6 @@ class Workload:
                 return service_caller(who, self.stream, new_from=new_from, name=self.name)
 
 
-_agents: dict[int, Client] = {}
 _ASSUME: Final = shapes.assume_role()
 _ASSUME_FROM_OUTSIDE: Final = shapes.assume_role(external_id="example-external-id")
 _ASSUME_WITH_TOKEN: Final = shapes.assume_role_with_token()

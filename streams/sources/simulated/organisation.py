@@ -10,6 +10,7 @@ from math import inf
 from random import Random
 from typing import Final, Literal
 
+from streams.sources.simulated.clients import Client
 from streams.sources.simulated.shapes import GLOBAL_REGION
 from streams.sources.simulated.truth import Ledger
 
@@ -117,6 +118,7 @@ class Organisation:
         self._blocks = rng.sample(_BLOCKS, 3)  # offices, ways out of AWS, elsewhere
         self.sites = tuple(self._site(rng, number) for number in range(1 + min(3, plan.accounts // 2)))
         self.names = rng.sample(_SERVICES, len(_SERVICES))
+        self.agent = Client("ssm-agent", rng)  # on every instance
 
     @property
     def management(self) -> Account:

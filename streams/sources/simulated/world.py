@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from heapq import merge
 from itertools import accumulate
 from operator import itemgetter
+from random import Random
 from typing import Final
 
 from streams.sources.simulated.callers import Made
@@ -21,7 +22,8 @@ from streams.sources.simulated.stage import Stage
 from streams.sources.simulated.stories import tell
 
 STEP_EVENTS: Final = 20_000
-SERVICE_SHARE: Final = 0.13  # of what machines and services do
+SERVICE_SHARE: Final = 0.25  # of the times that machines or services act
+CALLS_IN_A_ROW: Final = 2.4  # when they do, on average; what is over or short is made up for within the step
 # How busy machines are, by hour of the day (UTC): their users sleep too.
 _LOAD: Final = tuple(1.0 + (0.25 if 7 <= hour < 20 else -0.2) for hour in range(24))
 _WEEKEND: Final = 0.85
@@ -63,23 +65,29 @@ class World:
 
     def _fill(self, batch: list[Made], begin_at: int, end_at: int, wanted: int) -> None:
         """Let machines and services make events until the batch holds as many as wanted."""
-        rng = self.organisation.rng("step", begin_at)
-        missing = wanted - len(batch)
-        if missing <= 0:
+        if len(batch) >= wanted:  # people and stories alone are as many
             return
-        span_s = end_at - begin_at
-        times = sorted(begin_at + int(rng.random() * span_s) for _ in range(missing))
-        fleet, services, random = self.fleet, self.services, rng.random
-        for at in times:
+        rng = self.organisation.rng("step", begin_at)
+        span_s, random = end_at - begin_at, rng.random
+        starts = round((wanted - len(batch)) / CALLS_IN_A_ROW)
+        at = begin_at
+        for at in sorted(begin_at + int(random() * span_s) for _ in range(starts)):
             if len(batch) >= wanted:
-                return
-            if random() < SERVICE_SHARE:
-                batch += services.work(rng, at)
-                continue
-            workload = fleet.pick(rng)
-            sessions = workload.sessions
-            batch += workload.work(rng, at, sessions[int(random() * len(sessions))])
+                break
+            self._act(rng, at, end_at, batch)
+        while len(batch) < wanted:
+            at += int(random() * (end_at - at))  # never back: credentials are not older than their use
+            self._act(rng, at, end_at, batch)
         del batch[wanted:]
+
+    def _act(self, rng: Random, at: int, end_at: int, batch: list[Made]) -> None:
+        """Let a machine or a service act, and be done before the step ends."""
+        if rng.random() < SERVICE_SHARE:
+            batch += self.services.work(rng, at)
+            return
+        workload = self.fleet.pick(rng)
+        sessions = workload.sessions
+        batch += workload.work(rng, at, sessions[int(rng.random() * len(sessions))], until=end_at)
 
     def _steps(self) -> Iterator[tuple[int, int, int]]:
         """Cut the span into steps: begin, end, and how many events there shall have been by then."""
