@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from random import Random
+from typing import Final
 
 from streams.sources.simulated import shapes
 from streams.sources.simulated.callers import Caller, Class, Made, Manner, Principal, Stream
@@ -15,7 +16,8 @@ from streams.sources.simulated.pipelines import Automation, Script, assume_acros
 from streams.sources.simulated.services import Services
 from streams.sources.simulated.shapes import Call, Json
 
-PROOF_DAYS: int = 3  # for which a machine is seen at its own work before a story takes its role
+PROOF_DAYS: Final = 3  # for which a machine is seen at its own work before a story takes its role
+MAX_RUNS: Final = 80  # of a story's script in the whole span, or thereabouts: stories are held in memory
 
 
 class Stage:
@@ -52,13 +54,10 @@ class Stage:
     ) -> int:
         """Choose an instant between two parts of the span, so that there is time for the story; `era` keeps it in one."""
         plan, rng = self.plan, self.rng
+        if era is not None and plan.era == "both":
+            low, high = (0.2, 0.5) if era == "old" else (max(low, 0.5), high)
         begin_at = plan.start_at + round(low * plan.days * DAY)
         end_at = plan.start_at + round(high * plan.days * DAY)
-        if era == "old" and plan.era == "both":
-            begin_at, end_at = begin_at - plan.days * DAY // 3, plan.start_at + plan.days * DAY // 2
-            begin_at = max(begin_at, plan.start_at + plan.days * DAY // 4)
-        elif era == "new" and plan.era == "both":
-            begin_at = max(begin_at, plan.start_at + plan.days * DAY // 2)
         end_at = min(end_at, plan.end_at - 60) - round(length_h * HOUR)
         at = rng.randrange(begin_at, max(end_at, begin_at + 1))
         if plan.days >= 3:
@@ -110,7 +109,7 @@ class Stage:
     def script(self, *, until: int | None = None, runs: float = 1) -> tuple[Script, list[Made]]:
         """Take a script's user, and let it run by the clock until then; `runs` times as often as is usual."""
         plan = self.plan
-        runs_a_day = min(2.0, max(0.25, plan.events / plan.days / 1_500)) * runs
+        runs_a_day = min(2.0, max(0.25, plan.events / plan.days / 1_500), MAX_RUNS / plan.days) * runs
         script = self.automation.take_script()
         made = [each for each in script.days(runs_a_day) if until is None or each.at < until]
         return script, made

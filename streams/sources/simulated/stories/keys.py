@@ -74,7 +74,7 @@ def key_shared(stage: Stage) -> list[Made]:
     at = stage.plan.start_at + HOUR
     while at < stage.plan.end_at - HOUR and len(own) < 60:
         own += stage.paced(at, elsewhere, calls.SCRIPT[:3], gap_s=5)
-        at += 5 * HOUR
+        at += max(5 * HOUR, stage.plan.days * DAY // 20)
     stage.finding(
         "key-shared", script.who.arn, sorted(made + own, key=_when)[: len(own)], subject=script.key, severity="medium"
     )
