@@ -188,8 +188,7 @@ class Stage:
 
     def root(self, account: str, client: Client, address: str, *, mfa: bool = False) -> Caller:
         """Make an account's root; in the console with a page's own key, else with a key of its own or none."""
-        who = self.ledger.meet(f"arn:aws:iam::{account}:root", "root", "human", account, "root")
-        who.class_ = "human"  # even where so far only services called on its behalf
+        who = self.ledger.meet(f"arn:aws:iam::{account}:root", "root", "unknown", account, "root")
 
         def identify(key: str, created: str, is_old: bool) -> Json:
             by_console: Json = {"invokedBy": "signin.amazonaws.com"} if is_old and key.startswith("ASIA") else {}

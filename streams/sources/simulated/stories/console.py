@@ -191,6 +191,7 @@ def root_use(stage: Stage) -> list[Made]:
     account = stage.root_account()
     client = Client(stage.rng.choice(BROWSERS), stage.rng)
     owner = stage.root(account, client, stage.organisation.foreign_address(stage.rng))
+    _is_somebody(owner)
     own = [owner.take("", at).call(stage.rng, at, _CONSOLE)]
     asked = (
         Call("iam", "ListUsers", {"maxItems": 1000}),
@@ -203,6 +204,12 @@ def root_use(stage: Stage) -> list[Made]:
     return own
 
 
+def _is_somebody(root: Caller) -> None:
+    """Put down that a root is used by a person, and not merely called for by services."""
+    if root.who is not None:
+        root.who.class_ = "human"
+
+
 def root_key(stage: Stage) -> list[Made]:
     """Root makes an access key of its own, and a script uses it."""
     at = stage.moment(length_h=4)
@@ -211,6 +218,7 @@ def root_key(stage: Stage) -> list[Made]:
     browser = Client(stage.rng.choice(BROWSERS), stage.rng)
     office = stage.organisation.sites[0].address(stage.rng)
     owner = stage.root(account, browser, office, mfa=True)
+    _is_somebody(owner)
     made_key = calls.change("iam", "CreateAccessKey", None, _key_made(None, key))
     visit = [owner.take("", at).call(stage.rng, at, _CONSOLE_MFA)]
     visit += stage.paced(at + 60, owner.through(manner=IN_CONSOLE), [made_key], key_each=True)

@@ -90,7 +90,7 @@ def on_roots_behalf(stage: Stage) -> list[Made]:
 def root_sign_in_failed(stage: Stage) -> list[Made]:
     """Somebody tries root's password once, in vain."""
     at = stage.moment()
-    account = stage.rng.choice(stage.organisation.members).id
+    account = stage.root_account()
     caller = stage.root(account, Client("firefox", stage.rng), stage.organisation.foreign_address(stage.rng))
     own = [caller.take("", at).call(stage.rng, at, shapes.console_login(failure="Failed authentication"))]
     stage.near_miss("root-use", f"arn:aws:iam::{account}:root", own)
