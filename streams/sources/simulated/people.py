@@ -19,6 +19,8 @@ Access = Literal["identity-center", "saml", "user"]
 
 SHARE: Final = 0.10  # of all events
 DENIALS: Final = 0.025  # share of calls refused
+AGENTS: Final = 0.15  # share of the federated who let an AI agent type too
+AGENT_WORDS: Final = tuple(call for call in calls.TERMINAL if call.reads)
 FORGOTTEN_PASSWORDS: Final = 0.05  # share of IAM users' sign-ins after a failure or two
 _CONSOLE: Final = Manner(console=True)
 _SETS: Final = ("Developer", "Developer", "Developer", "ReadOnly", "DataScientist", "Administrator", "Operator")
@@ -63,6 +65,8 @@ class Person:
         self.browser = Client(rng.choice(BROWSERS), rng)
         self.s3_console = Client("s3-console", rng)
         self.terminal = Client(rng.choice(TERMINALS) if access != "user" else "cli-mac-profile", rng)
+        # An AI agent on the same desk, with the same credentials: another client, and nobody else.
+        self.agent = Client("mcp", rng) if access != "user" and rng.random() < AGENTS else None
         self.has_mfa = access != "user" or rng.random() < 0.7
         self.subject = rng.choice(organisation.names)
         self.set = role_set or rng.choice(_SETS)
@@ -288,6 +292,8 @@ class Person:
             made, desk = self.open_terminal(rng, at, address)
             yield from made
             yield from type_away(rng, at, desk, typed, end_at)
+            if self.agent is not None and at >= self._organisation.plan.new_from:
+                yield from type_away(rng, at, desk.through(self.agent), typed // 3, end_at, AGENT_WORDS)
 
     def note_sign_in(self, made: Sequence[Made], story: str = "ordinary life") -> None:
         """Put down what a sign-in owes: an IAM user's past the identity provider is a finding each time."""

@@ -26,7 +26,7 @@ def attack_chain(stage: Stage) -> list[Made]:
     thief = stage.with_key(script.account, script.user, script.key, client, address)
 
     entry = stage.paced(at, thief, [WHO_AM_I, *SECRETS[:2]], denied=0.3)
-    finding("key-new-network", user, entry, subject=script.key, severity="high")
+    finding("key-new-network", user, entry, severity="high")
     looked = stage.paced(at + 10 * MINUTE, thief, rng.sample(LOOKS, 30), gap_s=4, denied=0.6)
     finding("recon-burst", user, looked, severity="medium")
 

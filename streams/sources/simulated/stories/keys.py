@@ -61,7 +61,7 @@ def key_new_network(stage: Stage) -> list[Made]:
     script, made = stage.script()
     thief = _thief(stage, script, stage.rng.choice(("cli-linux-env", "boto-linux-env")))
     own = stage.paced(at, thief, stage.rng.sample(LOOT, 6), gap_s=50, denied=0.4)
-    stage.finding("key-new-network", script.who.arn, own, subject=script.key, severity="high")
+    stage.finding("key-new-network", script.who.arn, own, severity="high")
     _also(stage, script, own, "key-new-network")
     return made + own
 
