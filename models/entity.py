@@ -89,6 +89,12 @@ def account_of(arn: str) -> str | None:
     return fields[4] or None if len(fields) == 6 else None
 
 
+def partition_of(region: str | None) -> str:
+    """Name the partition that a region lies in."""
+    region = region or ""
+    return "aws-cn" if region.startswith("cn-") else "aws-us-gov" if region.startswith("us-gov-") else "aws"
+
+
 def is_console_service(invoked_by: str) -> bool:
     """Say whether ``invokedBy`` names the console itself, which is a person's hand and no service on its own."""
     return invoked_by == _SIGNIN

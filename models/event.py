@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from models import record as spelling
 from models.client import MAX_USER_AGENT, Client, parse_client
-from models.entity import CONSOLE_SESSION, Actor, identify
+from models.entity import CONSOLE_SESSION, Actor, identify, partition_of
 from models.facts import CONSOLE_MARKERS, Facts
 from models.record import MAX_TEXT, Record, UserIdentity, epoch, is_false, is_true, parameters
 
@@ -86,6 +86,13 @@ class Event(Struct, gc=False):
     def is_failed(self) -> bool:
         """Whether the call changed nothing: any error, or a sign-in that failed."""
         return self.record.error_code is not None or self.facts & Facts.SIGN_IN_FAILED != 0
+
+    def iam_arn(self, kind: str, name: str) -> str | None:
+        """Name a user, role, group or policy of the account that the call was made in, its path left out."""
+        account = self.account_id
+        if not account:
+            return None
+        return f"arn:{partition_of(self.record.aws_region)}:iam::{account}:{kind}/{name.rsplit('/', 1)[-1]}"
 
     def request(self) -> dict[str, Any]:
         """Decode requestParameters."""

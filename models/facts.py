@@ -162,6 +162,17 @@ CONSOLE_MARKERS: Final = (
 # Proof that an entity is a workload's: tiers 1 and 2, and of tier 3 only what names a platform.
 WORKLOAD_PROOF: Final = union(side="workload")
 
+# A role's session that begins with itself: AWS gave it to a machine, or names the person in it.
+BEGINS_WITH_ITSELF: Final = (
+    Facts.EC2_ROLE_DELIVERY
+    | Facts.INSTANCE_IDENTITY
+    | Facts.IN_SCOPE_OF_WORKLOAD
+    | Facts.ISSUED_BY_SERVICE
+    | Facts.ROLES_ANYWHERE
+    | Facts.SERVICE_LINKED_ROLE
+    | Facts.SSO_ROLE
+)
+
 # Configuration is the entity's, not a session's; what a session shows of tier 2 stays with the session.
 CONFIGURATION: Final = (
     Facts.TRUSTS_ONLY_SERVICES

@@ -10,12 +10,14 @@ from typing import Any, Final, Literal
 from msgspec import Struct
 
 from models.event import Event
+from models.facts import BEGINS_WITH_ITSELF
 from models.record import iso
 
 Stage = Literal["live", "shadow"]
 Status = Literal["open", "updated", "closed"]
 CloseReason = Literal["quiet", "resolved", "superseded", "accepted"]
 Maturity = Literal["none", "learning", "mature"]
+ChainStage = Literal["initial access", "discovery", "persistence", "escalation", "evasion", "exfiltration"]
 Class = Literal["human", "workload", "service", "agent", "unknown"]
 
 MAX_EVIDENCE: Final = 10  # the first and the last nine, by time and event id
@@ -89,11 +91,15 @@ class EntityRef(Struct, frozen=True):
 
 
 class Who(Struct, frozen=True):
-    """Who did it: a role session by its STS ARN; origin is where lineage leads back to, null where an edge is missing."""
+    """Who did it, with all that leads back to the root: key, time, and what the event itself says of the origin."""
 
-    arn: str | None = None
+    arn: str | None = None  # a role session's STS ARN, else the entity's
     entity_arn: str | None = None
-    origin: str | None = None
+    type: str | None = None
+    key: str | None = None
+    at: int = 0
+    is_root: bool = False  # begins with itself: no edge leads further back
+    origin: str | None = None  # as AWS carries it along: source identity, Identity Center user
 
 
 class Draft(Struct, kw_only=True):
@@ -108,6 +114,7 @@ class Draft(Struct, kw_only=True):
     quiet_s: int | None = None  # closes after so long without evidence; None: a condition, closed by an event
     account_id: str | None
     actor: Who
+    chain_stage: ChainStage | None = None
     title: str
     summary: str
     seen: dict[str, Any]
@@ -120,6 +127,7 @@ class Draft(Struct, kw_only=True):
     attack: tuple[str, ...]
     runbook: str
     closes: CloseReason | None = None  # a closing draft is no evidence
+    parts: tuple[str, ...] = ()  # of a chain: the ids of its findings
 
     @property
     def finding_id(self) -> str:
@@ -201,15 +209,31 @@ def evidence_of(event: Event) -> Evidence:
     )
 
 
-def who(event: Event) -> Who:
-    """Name who did it. The origin of a role session is its lineage's to say, except where the event itself says it."""
+def who(event: Event, session_facts: int = 0) -> Who:
+    """Name who acts; ``session_facts`` is what the acting session has shown so far."""
     actor = event.actor
     if actor is None:
         return Who()
-    if actor.type != "role":
-        return Who(actor.session_arn, actor.arn, actor.arn)
-    switched_from = event.additional().get("SwitchFrom") if event.api.name == "SwitchRole" else None
-    return Who(actor.session_arn, actor.arn, switched_from if isinstance(switched_from, str) else None)
+    identity = event.record.user_identity
+    is_root = actor.type != "role" or (event.facts | session_facts) & BEGINS_WITH_ITSELF != 0
+    return Who(
+        arn=actor.session_arn,
+        entity_arn=actor.arn,
+        type=actor.type,
+        key=identity.access_key_id if identity else None,
+        at=event.at,
+        is_root=is_root,
+        origin=None if is_root else _carried_origin(event),
+    )
+
+
+def _carried_origin(event: Event) -> str | None:
+    identity = event.record.user_identity
+    if identity is None:
+        return None
+    if (behalf := identity.on_behalf_of) is not None and behalf.user_id:
+        return f"{behalf.identity_store_arn or 'identity-center'}/{behalf.user_id}"
+    return identity.session_context.source_identity if identity.session_context else None
 
 
 def one_line(title: str) -> str:

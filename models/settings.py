@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from datetime import UTC, date, datetime
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
@@ -71,6 +72,31 @@ class Canaries(Struct, frozen=True):
     keys: tuple[str, ...] = ()
 
 
+class Suppression(Struct, frozen=True):
+    """Findings that are known and accepted: by detector, entity, network, until a date, for a reason."""
+
+    detector: str
+    reason: str
+    entity: str = "*"  # ARN glob
+    network: str | None = None  # CIDR block or address that all evidence comes from
+    until: date | None = None  # midnight UTC at which that date begins
+
+    @property
+    def ends_at(self) -> int | None:
+        """When it ends, in seconds since 1970 UTC."""
+        if self.until is None:
+            return None
+        return int(datetime.combine(self.until, datetime.min.time(), UTC).timestamp())
+
+    def is_for(self, detector: str, entity_arn: str) -> bool:
+        """Say whether it is meant for an entity's findings of a detector."""
+        return detector == self.detector and fnmatchcase(entity_arn, self.entity)
+
+    def has_address(self, address: str | None) -> bool:
+        """Say whether it is meant for what comes from an address."""
+        return self.network is None or _is_in(address, (ip_network(self.network, strict=False),))
+
+
 class Settings(Struct, frozen=True):
     """All that rolehawk.toml may say; every part of it can be left out."""
 
@@ -81,29 +107,58 @@ class Settings(Struct, frozen=True):
     scanners: Scanners = Scanners()
     canaries: Canaries = Canaries()
     detectors: dict[str, dict[str, Any]] = {}
+    suppressions: tuple[Suppression, ...] = ()
 
 
 class Context:
-    """What detectors ask of the organisation: known networks, users kept for emergencies."""
+    """What detectors ask of the organisation: known networks, users kept for emergencies, pipelines, scanners."""
 
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings = settings or Settings()
+        self.suppressions = self.settings.suppressions
         networks = self.settings.networks
-        self._known_networks = [ip_network(block, strict=False) for block in (*networks.office, *networks.vpn)]
+        self._known_networks = tuple(ip_network(block, strict=False) for block in (*networks.office, *networks.vpn))
+        self._roles = (
+            ("break-glass", self.settings.people.break_glass),
+            ("pipeline", self.settings.pipelines.roles),
+            ("scanner", self.settings.scanners.entities),
+        )
 
     def is_known_network(self, address: str | None) -> bool:
         """Say whether an address lies in an office or VPN network of the settings."""
-        if not address or not self._known_networks:
-            return False
-        try:
-            parsed = ip_address(address)
-        except ValueError:
-            return False
-        return any(parsed in network for network in self._known_networks)
+        return _is_in(address, self._known_networks)
 
     def is_break_glass(self, arn: str) -> bool:
         """Say whether an entity is one of those kept for emergencies."""
-        return any(fnmatchcase(arn, pattern) for pattern in self.settings.people.break_glass)
+        return _matches(arn, self.settings.people.break_glass)
+
+    def is_pipeline(self, arn: str) -> bool:
+        """Say whether an entity is one that deploys."""
+        return _matches(arn, self.settings.pipelines.roles)
+
+    def is_scanner(self, arn: str) -> bool:
+        """Say whether an entity has leave to scan the accounts."""
+        return _matches(arn, self.settings.scanners.entities)
+
+    def notes(self, entity_arn: str, actor_arn: str | None, address: str | None) -> list[str]:
+        """List what the settings say of whom a finding is about, of who did it, and of where they were."""
+        arns = {entity_arn, actor_arn or entity_arn}
+        found = [role for role, globs in self._roles if any(_matches(arn, globs) for arn in arns)]
+        return [*found, "known network"] if self.is_known_network(address) else found
+
+
+def _matches(arn: str, globs: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(arn, glob) for glob in globs)
+
+
+def _is_in(address: str | None, networks: tuple[IPv4Network | IPv6Network, ...]) -> bool:
+    if not address or not networks:
+        return False
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return False
+    return any(parsed in network for network in networks)
 
 
 def parse_settings(text: str, file: str = "rolehawk.toml") -> Settings:
@@ -122,6 +177,9 @@ def parse_settings(text: str, file: str = "rolehawk.toml") -> Settings:
     for section in ("office", "vpn"):
         for block in getattr(settings.networks, section):
             _check_network(block, f"{file}: networks.{section}")
+    for number, suppression in enumerate(settings.suppressions, 1):
+        if suppression.network is not None:
+            _check_network(suppression.network, f"{file}: suppressions, number {number}: network")
     return settings
 
 
@@ -155,6 +213,10 @@ def _check_keys(table: dict[str, Any], wanted: type[Struct], file: str, path: st
             for account, about in value.items():
                 if isinstance(about, dict):
                     _check_keys(about, Account, file, f"{below}.{account}")
+        elif key == "suppressions" and isinstance(value, list):
+            for each in value:
+                if isinstance(each, dict):
+                    _check_keys(each, Suppression, file, below)
 
 
 def _check_network(block: str, where: str) -> IPv4Network | IPv6Network:

@@ -10,7 +10,7 @@ from typing import Final
 
 from msgspec import Struct, field
 
-from models.desks import Fault
+from models.desks.tray import Fault
 from models.detectors import build
 from models.engine import Engine, Principal
 from models.event import Event
@@ -42,6 +42,7 @@ class Summary(Struct, kw_only=True):
     last_at: int | None = None
     elapsed_s: float = 0.0
     detector_errors: dict[str, int] = field(default_factory=dict)
+    idle_suppressions: list[str] = field(default_factory=list)  # expired or never matched, in words
     samples: list[Rejected] = field(default_factory=list)  # the first few rejected, then the first few repaired
 
 
@@ -51,6 +52,7 @@ class Result(Struct):
     findings: list[Finding]
     principals: list[Principal]
     summary: Summary
+    history: list[Finding] = []  # every change, by opening, id and revision; empty unless asked for
 
 
 def replay(
@@ -58,6 +60,7 @@ def replay(
     settings: Settings,
     *,
     read_since: int | None = None,
+    with_history: bool = False,
     on_bytes: OnBytes | None = None,
     on_rejected: OnRejected | None = None,
 ) -> Result:
@@ -71,11 +74,11 @@ def replay(
     complaints = _Complaints(on_rejected)
     with _without_collections():
         try:
-            run = _Run(settings, read_since, complaints, on_bytes)
+            run = _Run(settings, read_since, complaints, on_bytes, with_history=with_history)
             run.merge(sources)
         except DisorderError:  # the state so far is of no use: what was missed comes before it
             complaints.begin_again()
-            run = _Run(settings, read_since, complaints, None)
+            run = _Run(settings, read_since, complaints, None, with_history=with_history)
             run.sort(sources)
         return run.result(missing, started_s)
 
@@ -120,9 +123,18 @@ class _Run:
     """One reading of the sources through one engine."""
 
     def __init__(
-        self, settings: Settings, read_since: int | None, complaints: _Complaints, on_bytes: OnBytes | None
+        self,
+        settings: Settings,
+        read_since: int | None,
+        complaints: _Complaints,
+        on_bytes: OnBytes | None,
+        *,
+        with_history: bool,
     ) -> None:
-        self._engine = Engine(build(settings), settings, self._on_fault)
+        self._history: list[Finding] = []
+        on_change = self._history.append if with_history else None
+        self._engine = Engine(build(settings), settings, self._on_fault, on_change)
+        self._suppressions = settings.suppressions
         self._reader = FileReader(on_bytes)
         self._once = Once()
         self._complaints = complaints
@@ -167,8 +179,22 @@ class _Run:
         summary.rejected, summary.repaired = self._complaints.rejected, self._complaints.repaired
         summary.samples = self._complaints.first_rejected + self._complaints.first_repaired
         findings, principals = self._engine.findings(), self._engine.principals()
+        summary.idle_suppressions = self._idle_suppressions()
         summary.elapsed_s = time.monotonic() - started_s
-        return Result(findings, principals, summary)
+        history = sorted(self._history, key=lambda each: (each.opened_at, each.finding_id, each.revision))
+        return Result(findings, principals, summary, history)
+
+    def _idle_suppressions(self) -> list[str]:
+        """Word which suppressions have ended by the trail's end, and which never matched."""
+        last_at = self._summary.last_at
+        words = []
+        for number, each in enumerate(self._suppressions, 1):
+            what = f"suppression {number} ({each.detector}: {each.reason})"
+            if each.ends_at is not None and last_at is not None and each.ends_at <= last_at:
+                words.append(f"{what} expired on {each.until}")
+            elif number - 1 not in self._engine.incidents.matched:
+                words.append(f"{what} never matched")
+        return words
 
     def _read(self, source: Source) -> Iterator[Batch]:
         for batch in self._reader.read(source):

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from models.desks import Fault
+from models.desks.tray import Fault
 from models.detector import Rule
 from models.detectors import build
 from models.engine import Engine
@@ -168,10 +168,17 @@ def raise_fault(fault: Fault) -> None:
     raise AssertionError(f"{fault.detector}: {fault.error}")
 
 
-def run(records: Iterable[Json], *, only: str | None = None, toml: str = "", until: float | None = None) -> Engine:
+def run(
+    records: Iterable[Json],
+    *,
+    only: str | None = None,
+    also: Iterable[Rule[Any]] = (),
+    toml: str = "",
+    until: float | None = None,
+) -> Engine:
     """Run records through an engine, to the last event's time or to so many minutes after the start."""
     settings = parse_settings(toml) if toml else Settings()
-    engine = Engine(rules(settings, only), settings, raise_fault)
+    engine = Engine([*rules(settings, only), *also], settings, raise_fault)
     events = events_of(records)
     engine.feed(events)
     engine.tick(epoch(time(until)) if until is not None else events[-1].at)

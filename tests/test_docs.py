@@ -16,8 +16,9 @@ from models.detectors import REGISTRY, build, tuning_of
 from models.facts import LADDER
 from models.finding import Class, Severity
 from models.settings import Account, Settings, parse_settings
-from streams.cli import CLASSES, KINDS, SEVERITIES, catalogue, rolehawk
+from streams.cli import catalogue, rolehawk
 from streams.formats import writer
+from streams.options import CLASSES, KINDS, SEVERITIES
 from streams.terminal import Screen
 
 DOCS = Path(__file__).parents[1] / "docs"

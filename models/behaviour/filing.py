@@ -154,14 +154,12 @@ def _configured(
     event: Event, kind: EntityType, what: str, facts: int, *, clears: int = 0, unique_id: str | None = None
 ) -> Deed | None:
     request = event.request()
-    name, account = text_of(request.get(f"{kind}Name")), event.account_id
-    if not name or not account:
+    name = text_of(request.get(f"{kind}Name"))
+    arn = event.iam_arn(kind, name) if name else None
+    if arn is None:
         return None
     path = text_of(request.get("path"))
-    region = event.record.aws_region or ""
-    partition = "aws-cn" if region.startswith("cn-") else "aws-us-gov" if region.startswith("us-gov-") else "aws"
-    arn = f"arn:{partition}:iam::{account}:{kind}/{name.rsplit('/', 1)[-1]}"
-    return Deed(arn, kind, account, None if path == "/" else path, facts, None, what, clears, unique_id)
+    return Deed(arn, kind, event.account_id, None if path == "/" else path, facts, None, what, clears, unique_id)
 
 
 def trust_facts(document: object) -> int:

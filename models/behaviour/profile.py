@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from typing import Final
 
 from msgspec import Struct
 
-from models.behaviour.evidence import Answer, Stance, judge_entity, stance
+from models.behaviour.evidence import Answer, Stance, judge_entity, judge_session, stance
 from models.entity import CONSOLE_SESSION, Actor, EntityType
 from models.facts import LADDER, WORKLOAD_PROOF, Facts
 from models.finding import Class, Exhibits, Maturity
@@ -22,6 +23,7 @@ ISSUED: Final = -1  # the end of a session that has not acted: any event of its 
 MAX_SESSIONS: Final = 64  # in detail; the longest quiet quarter goes first
 MAX_PROOFS: Final = 8  # sessions remembered as proof of a workload; the first ones stay
 MAX_PAST_VISITS: Final = 8  # console visits remembered until proof comes; the oldest goes first
+MAX_DAYS: Final = 4  # the latest days on which people, and machines, came
 MAX_FORMER_IDS: Final = 4  # unique ids that the name had before; the oldest goes first
 LEARNING_DAYS: Final = 1
 MATURE_DAYS: Final = 14
@@ -79,9 +81,12 @@ class Profile(Struct):
     has_visits: bool = False  # whether any session ever held a console visit
     past_visits: list[Session] = []  # with a console visit, over; at most MAX_PAST_VISITS
     proofs: list[str] = []  # ids of the first MAX_PROOFS sessions with workload proof
+    human_days: list[int] = []  # days since 1970 on which a person's session showed itself, sorted; at most MAX_DAYS
+    machine_days: list[int] = []
     class_: Class = "unknown"
     tier: int | None = None
     is_contested: bool = False  # whether the numbers of sessions decide the class
+    swept_at: int = -NEVER  # until when the passing of time has been looked at
     next_due_at: int = NEVER
 
     @property
@@ -133,6 +138,16 @@ class Profile(Struct):
         is_new_sort = self._count(now, 1)
         is_last_of_sort = self._count(was, -1) if was else False
         return self._judge() if is_new_sort or is_last_of_sort or self.is_contested else False
+
+    def note_day(self, session: Session, at: int) -> None:
+        """Remember that people, or machines, came on a day, as the session has it so far."""
+        class_ = judge_session(session.stance, self.configuration).class_
+        days = self.human_days if class_ == "human" else self.machine_days if class_ == "workload" else None
+        day = at // DAY_S
+        if days is None or day in days:
+            return
+        insort(days, day)
+        del days[:-MAX_DAYS]
 
     def configure(self, what: str, at: int, facts: int, clears: int) -> bool:
         """Set and clear configuration facts, the newest word on each matter winning; says whether the class changed."""

@@ -7,16 +7,24 @@ from typing import Any, Final
 import msgspec
 
 from models.detector import Detector, Rule, Tuning
+from models.detectors.behaviour.class_flip import ClassFlip
+from models.detectors.behaviour.mixed_role import MixedRole
 from models.detectors.console.console_login_failures import ConsoleLoginFailures
 from models.detectors.console.machine_role_console import MachineRoleConsole
 from models.detectors.console.unfederated_console_login import UnfederatedConsoleLogin
+from models.detectors.incidents.attack_chain import AttackChain
+from models.detectors.keys.login_profile_for_another import LoginProfileForAnother
 from models.detectors.use.root_use import RootUse
 from models.finding import Severity
 from models.settings import Settings, SettingsError, convert, unknown
 
 REGISTRY: Final[tuple[type[Detector[Any]], ...]] = (
+    AttackChain,
+    ClassFlip,
     ConsoleLoginFailures,
+    LoginProfileForAnother,
     MachineRoleConsole,
+    MixedRole,
     RootUse,
     UnfederatedConsoleLogin,
 )

@@ -2,7 +2,8 @@
 
 opened_at is the earliest evidence, evidence the first and the last nine, severity the highest in force, the words
 those of the newest draft that bears it. An incident closes by itself after quiet hours without evidence, at the
-instant they are over; it opens again with the same id when there is new evidence.
+instant they are over; a condition closes by what ends it; either opens again with the same id when there is new
+evidence.
 """
 
 from __future__ import annotations
@@ -31,6 +32,13 @@ from models.record import epoch, iso
 NEVER: Final = 1 << 62
 
 
+class Closing(Struct, frozen=True):
+    """What a finding names is no more, since a time."""
+
+    at: int
+    reason: CloseReason
+
+
 class Matter(Struct, kw_only=True):
     """All that is known of one finding."""
 
@@ -43,9 +51,16 @@ class Matter(Struct, kw_only=True):
     stage: Stage
     quiet_s: int | None
     actor: Who
+    origin: str | None = None
     revision: int = 1
     close_reason: CloseReason | None = None
+    closing: Closing | None = None  # the last one, whether evidence came after it or not
+    is_accepted: bool = False  # all its drafts were suppressed
     emitted_count: int
+    entity_class: Class | None = None  # at the last change; None for what does not act
+    entity_tier: int | None = None
+    actor_class: Class | None = None
+    part_of: str | None = None
 
     @property
     def closes_at(self) -> int:
@@ -54,76 +69,60 @@ class Matter(Struct, kw_only=True):
             return NEVER
         return self.drafted_at + self.quiet_s
 
+    def reason_at(self, now: int) -> CloseReason | None:
+        """Say why it is closed at a time, if it is."""
+        if self.is_accepted:
+            return "accepted"
+        if self.closing is not None and self.closing.at >= self.drafted_at:
+            return self.closing.reason
+        if self.quiet_s is not None and self.drafted_at + self.quiet_s <= now:
+            return "quiet"
+        return None
 
-class IncidentsDesk:
-    """Folds drafts into findings and keeps their life. State: a matter for each id, and the classes of entities."""
+    def add(self, draft: Draft) -> bool:
+        """Add a draft's evidence; says whether severity changed or the evidence has doubled."""
+        self.exhibits.add(draft.exhibits.kept, draft.exhibits.count)
+        before = self.severity
+        if (draft.severity, draft.at) >= (self.severity, self.draft.at):
+            self.draft, self.actor, self.severity = draft, draft.actor, draft.severity
+        self._date()
+        self.drafted_at = max(self.drafted_at, draft.at)
+        return self.severity != before or self.exhibits.count >= 2 * self.emitted_count
 
-    def __init__(self) -> None:
-        self.matters: dict[str, Matter] = {}
-        self.classes: dict[str, tuple[Class, int | None]] = {}
+    def replace(self, draft: Draft) -> bool:
+        """Take a draft that holds the whole matter for what there is; says whether it is news."""
+        is_news = draft.exhibits != self.exhibits or draft.severity != self.severity
+        self.draft, self.actor, self.severity = draft, draft.actor, draft.severity
+        self.exhibits = draft.exhibits
+        self._date()
+        self.drafted_at = draft.at
+        return is_news
 
-    def fold(self, draft: Draft) -> None:
-        """Take in one draft: open its matter, add to it, or close it."""
-        matter = self.matters.get(key := draft.finding_id)
-        if matter is None:
-            if draft.closes is None:
-                self.matters[key] = _opened(draft)
-            return
-        if draft.closes is not None:
-            _close(matter, draft.closes)
-            return
-        if draft.at >= matter.closes_at:
-            _close(matter, "quiet")
-        if matter.close_reason is not None and draft.at > matter.drafted_at:
-            matter.close_reason = None
-            matter.revision += 1
-            matter.emitted_count = matter.exhibits.count + draft.exhibits.count
-        _add(matter, draft)
-
-    def learn_class(self, arn: str, class_: Class, tier: int | None) -> None:
-        """Note what an entity turned out to be."""
-        self.classes[arn] = (class_, tier)
-
-    def tick(self, now: int) -> None:
-        """Close what has been quiet long enough at `now`."""
-        for matter in self.matters.values():
-            if matter.closes_at <= now:
-                _close(matter, "quiet")
-
-    def findings(self) -> list[Finding]:
-        """List all findings in their present state, by the time they opened, then by id."""
-        ordered = sorted(self.matters.items(), key=lambda item: (item[1].opened_at, item[0]))
-        return [self._finding(key, matter) for key, matter in ordered]
-
-    def _finding(self, key: str, matter: Matter) -> Finding:
-        draft, who = matter.draft, matter.actor
-        class_: Class | None = None
-        tier: int | None = None
-        if draft.entity.type in _ACTING:
-            class_, tier = self.classes.get(draft.entity.arn, ("unknown", None))
-        actor_class = self.classes.get(who.entity_arn, ("unknown", None))[0] if who.entity_arn else None
-        status: Status = "closed" if matter.close_reason else "updated" if matter.revision > 1 else "open"
+    def finding(self, finding_id: str) -> Finding:
+        """Write its present state."""
+        draft, who = self.draft, self.actor
+        status: Status = "closed" if self.close_reason else "updated" if self.revision > 1 else "open"
         return Finding(
-            finding_id=key,
-            revision=matter.revision,
+            finding_id=finding_id,
+            revision=self.revision,
             detector=draft.detector,
-            stage=matter.stage,
-            severity=matter.severity.label,
+            stage=self.stage,
+            severity=self.severity.label,
             status=status,
-            close_reason=matter.close_reason,
-            opened_at=iso(matter.opened_at),
-            updated_at=iso(matter.updated_at),
+            close_reason=self.close_reason,
+            opened_at=iso(self.opened_at),
+            updated_at=iso(self.updated_at),
             account_id=draft.account_id,
-            part_of=None,
-            entity=EntityView(draft.entity.arn, draft.entity.type, class_, tier),
+            part_of=self.part_of,
+            entity=EntityView(draft.entity.arn, draft.entity.type, self.entity_class, self.entity_tier),
             subject=draft.subject,
-            actor=ActorView(who.arn, actor_class, who.origin),
+            actor=ActorView(who.arn, self.actor_class, self.origin),
             title=draft.title,
             summary=draft.summary,
             seen=draft.seen,
             expected=draft.expected,
-            evidence=matter.exhibits.kept,
-            evidence_count=matter.exhibits.count,
+            evidence=self.exhibits.kept.copy(),
+            evidence_count=self.exhibits.count,
             affected_count=draft.affected_count,
             affected=draft.affected[:MAX_AFFECTED],
             baseline=Baseline(draft.maturity, iso(draft.coverage_since)),
@@ -131,23 +130,13 @@ class IncidentsDesk:
             runbook=draft.runbook,
         )
 
-
-# What acts, and so has a class; an account, a bucket, a policy has none.
-_ACTING: Final = frozenset(
-    {
-        "user",
-        "role",
-        "root",
-        "federated-user",
-        "saml-subject",
-        "web-identity-subject",
-        "identity-center-user",
-        "service",
-    }
-)
+    def _date(self) -> None:
+        kept = self.exhibits.kept
+        self.opened_at, self.updated_at = epoch(kept[0].event_time), epoch(kept[-1].event_time)
 
 
-def _opened(draft: Draft) -> Matter:
+def opened(draft: Draft) -> Matter:
+    """Make the matter that a first draft opens."""
     return Matter(
         draft=draft,
         exhibits=draft.exhibits,
@@ -160,23 +149,3 @@ def _opened(draft: Draft) -> Matter:
         actor=draft.actor,
         emitted_count=draft.exhibits.count,
     )
-
-
-def _add(matter: Matter, draft: Draft) -> None:
-    """Add a draft's evidence; count a revision where severity or origin changes, or the evidence has doubled."""
-    matter.exhibits.add(draft.exhibits.kept, draft.exhibits.count)
-    was = matter.severity, matter.actor.origin
-    if (draft.severity, draft.at) >= (matter.severity, matter.draft.at):
-        matter.draft, matter.actor, matter.severity = draft, draft.actor, draft.severity
-    kept = matter.exhibits.kept
-    matter.opened_at, matter.updated_at = epoch(kept[0].event_time), epoch(kept[-1].event_time)
-    matter.drafted_at = max(matter.drafted_at, draft.at)
-    if (matter.severity, matter.actor.origin) != was or matter.exhibits.count >= 2 * matter.emitted_count:
-        matter.revision += 1
-        matter.emitted_count = matter.exhibits.count
-
-
-def _close(matter: Matter, reason: CloseReason) -> None:
-    if matter.close_reason is None:
-        matter.close_reason = reason
-        matter.revision += 1

@@ -26,8 +26,10 @@ import pytest
 from models.engine import Engine
 from models.finding import Finding
 from models.trail import Rejected
-from streams.cli import Moment, Options, When, WholeFile, faults, rejected_row, status_of, summary_of
+from streams.options import Moment, Options, When
+from streams.output import WholeFile
 from streams.replay import Result, Summary
+from streams.summary import faults, rejected_row, status_of, summary_of
 from tests.records import ACCOUNT, Json, instance_call, record, role, run, sign_in, user
 
 ROOT = Path(__file__).parents[2]
@@ -204,6 +206,27 @@ def test_settings_are_read_where_they_lie(trail: Path, tmp_path: Path) -> None:
     assert names(done) == ["unfederated-console-login"]
     assert "settings    rolehawk.toml" in done.stderr.decode()
     assert rows(rolehawk("replay", trail, "--settings", "other.toml", cwd=tmp_path))[0]["severity"] == "critical"
+
+
+def test_history_shows_every_change(trail: Path, tmp_path: Path) -> None:
+    """Opened and closed are two lines of one finding; suppressed ones are shown here alone, and idle ones named."""
+    done = rolehawk("replay", trail, "--history", cwd=tmp_path)
+    told = [(row["detector"], row["revision"], row["status"]) for row in rows(done)]
+    assert told == [
+        ("machine-role-console", 1, "open"),
+        ("unfederated-console-login", 1, "open"),
+    ]
+    (tmp_path / "rolehawk.toml").write_text(
+        "[[suppressions]]\ndetector = 'machine-role-console'\nreason = 'known'\n"
+        "[[suppressions]]\ndetector = 'root-use'\nreason = 'drill'\nuntil = 2020-01-01\n"
+        "[[suppressions]]\ndetector = 'root-use'\nreason = 'other'"
+    )
+    assert names(rolehawk("replay", trail, cwd=tmp_path)) == ["unfederated-console-login"]
+    done = rolehawk("replay", trail, "--history", "--fail-on", "high", cwd=tmp_path)
+    assert done.returncode == 0
+    assert [row["close_reason"] for row in rows(done) if row["detector"] == "machine-role-console"] == ["accepted"]
+    assert "suppression 2 (root-use: drill) expired on 2020-01-01" in done.stderr.decode()
+    assert "suppression 3 (root-use: other) never matched" in done.stderr.decode()
 
 
 def test_quiet_says_nothing(trail: Path, tmp_path: Path) -> None:

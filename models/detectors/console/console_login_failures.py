@@ -7,9 +7,9 @@ from typing import Annotated, ClassVar
 
 from msgspec import Meta
 
-from models.detector import ChainStage, Desk, Detector, Family, GrantsState
+from models.detector import Desk, Detector, Family, GrantsState
 from models.event import SIGN_IN_SERVICE, Event
-from models.finding import Draft, EntityRef, Exhibits, Severity, Who, cut, who
+from models.finding import ChainStage, Draft, EntityRef, Exhibits, Severity, Who, cut, who
 from models.grants.account import Attempt, with_attempt
 from models.grants.sign_in import attempt_of
 
@@ -32,7 +32,7 @@ class ConsoleLoginFailures(Detector[GrantsState], frozen=True, kw_only=True):
     desk: ClassVar[Desk] = "grants"
     severity: ClassVar[Severity] = Severity.MEDIUM
     attack: ClassVar[tuple[str, ...]] = ("T1110.001", "T1110.003")
-    chain_stage: ClassVar[ChainStage | None] = "initial access"
+    chain_stage: ClassVar[ChainStage | None] = "initial access"  # where a success follows
     known_gaps: ClassVar[str] = (
         "Tries spread over hours and many addresses. AWS hides names that no user bears, so those count by address only."
     )
@@ -108,7 +108,7 @@ class ConsoleLoginFailures(Detector[GrantsState], frozen=True, kw_only=True):
         target = cut(address or entity.arn.rsplit("/", 1)[-1])
         where = f"from {target}" if address else f"against {target}"
         got_in = f", then a success by {cut(succeeded[0].identity or 'an unknown identity')}" if succeeded else ""
-        return self.draft(
+        draft = self.draft(
             event,
             state,
             entity=entity,
@@ -138,6 +138,9 @@ class ConsoleLoginFailures(Detector[GrantsState], frozen=True, kw_only=True):
             actor=who(event) if succeeded and not attempt_is_failure(event) else Who(),
             exhibits=Exhibits(len(new), [each.evidence for each in new]),
         )
+        if not succeeded:
+            draft.chain_stage = None
+        return draft
 
 
 def attempt_is_failure(event: Event) -> bool:

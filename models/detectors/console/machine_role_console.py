@@ -8,10 +8,10 @@ from typing import Annotated, ClassVar, Final
 from msgspec import Meta
 
 from models.behaviour.profile import MAX_PROOFS, Session
-from models.detector import BehaviourState, ChainStage, Desk, Detector, Family
+from models.detector import BehaviourState, Desk, Detector, Family
 from models.event import Event
 from models.facts import CONSOLE_MARKERS, WORKLOAD_PROOF, names
-from models.finding import Draft, Exhibits, Severity, cut
+from models.finding import ChainStage, Draft, Exhibits, Severity, cut
 
 _WATCHED: Final = frozenset({"role", "user"})
 
@@ -90,6 +90,7 @@ class MachineRoleConsole(Detector[BehaviourState], frozen=True, kw_only=True):
             },
             expected={"class": "workload", "workload_evidence": names(_proof(state))},
             severity=Severity.HIGH if profile.type == "role" else Severity.MEDIUM,
+            actor=None if exhibits is None else state.who_was(session),
             exhibits=exhibits,
         )
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import ClassVar
 
-from models.detector import BehaviourState, ChainStage, Desk, Detector, Family
+from models.detector import BehaviourState, Desk, Detector, Family
 from models.event import SIGN_IN_SERVICE, Event
 from models.facts import Facts
-from models.finding import Draft, Severity, cut
+from models.finding import ChainStage, Draft, Severity, cut
 
 
 class UnfederatedConsoleLogin(Detector[BehaviourState], frozen=True, kw_only=True):

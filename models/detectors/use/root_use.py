@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import ClassVar
 
-from models.detector import BehaviourState, ChainStage, Desk, Detector, Family
+from models.detector import BehaviourState, Desk, Detector, Family
 from models.entity import CONSOLE_SESSION, is_aws_service, is_console_service
 from models.event import Event
 from models.facts import Facts
-from models.finding import Draft, Severity, cut
+from models.finding import ChainStage, Draft, Severity, cut
 
 
 class RootUse(Detector[BehaviourState], frozen=True, kw_only=True):

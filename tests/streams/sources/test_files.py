@@ -133,10 +133,7 @@ def test_folders_are_walked_globs_expanded_and_each_file_read_once(tmp_path: Pat
     os.mkfifo(tmp_path / "pipe")
     sources, missing = find([str(tmp_path / "*" / "*.json"), str(tmp_path), str(tmp_path / "c.json")])
     assert missing == []
-    assert [str(Path(each.name).relative_to(tmp_path)) for each in sources] == ["a/1.json", "b/2.json", "c.json"] or [
-        Path(each.name).resolve().name for each in sources
-    ] == ["1.json", "2.json", "c.json"]
-    assert len(sources) == 3
+    assert [Path(each.name).resolve().name for each in sources] == ["1.json", "2.json", "c.json"]
 
 
 def test_what_leads_nowhere_is_named(tmp_path: Path) -> None:

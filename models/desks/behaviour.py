@@ -1,52 +1,23 @@
-"""The behaviour and grants desks: each files events under its own state, scores them, then learns.
+"""The behaviour desk: what each entity does.
 
 A desk is a function over its state. Detectors see the state as it was before the event; what an event or the passing
-of time yields goes to the tray: drafts for the incidents desk, changes of class, faults of detectors.
+of time yields goes to the tray: drafts and session edges for the incidents desk, changes of class, faults of detectors.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final
-
-from msgspec import Struct
+from typing import Any
 
 from models.behaviour.filing import Deed
 from models.behaviour.profile import MAX_FORMER_IDS, NEVER, SESSION_GAP_S, Profile, Session
-from models.detector import BehaviourState, Detector, GrantsState, Rule
+from models.desks.tray import ClassChange, Fault, Tray, calls_of, observe
+from models.detector import BehaviourState, Detector, Rule
 from models.entity import Actor
-from models.event import SIGN_IN_SERVICE, Event, api_key
+from models.event import Event
 from models.facts import CONFIGURATION, CONSOLE_MARKERS, Facts
-from models.finding import Class, Draft, Exhibits, evidence_of
-from models.grants.account import AccountState
-from models.grants.sign_in import attempt_of
+from models.finding import Exhibits, evidence_of
 from models.settings import Context
-
-MAX_ACCOUNTS: Final = 4096  # accounts at the grants desk; the one that signs in least recently known goes first
-
-
-class ClassChange(Struct, frozen=True):
-    """An entity turned out to be something else than was known."""
-
-    arn: str
-    class_: Class
-    tier: int | None
-
-
-class Fault(Struct, frozen=True):
-    """A detector raised: the event is named (None where time alone was the cause), the stream goes on."""
-
-    detector: str
-    event: Event | None
-    error: str
-
-
-class Tray(Struct):
-    """What the desks hand on."""
-
-    drafts: list[Draft] = []
-    changes: list[ClassChange] = []
-    faults: list[Fault] = []
 
 
 class BehaviourDesk:
@@ -58,12 +29,14 @@ class BehaviourDesk:
         self._rules = tuple(rules)
         self._context = context
         self._tray = tray
-        self._watches = tuple((rule, rule.detector.facts, rule.detector.new_facts, _keys(rule)) for rule in self._rules)
+        self._watches = tuple(
+            (rule, rule.detector.facts, rule.detector.new_facts, calls_of(rule)) for rule in self._rules
+        )
         self._facts = 0  # what any detector looks for in every event
         for rule in self._rules:
             self._facts |= rule.detector.facts
         self._calls = frozenset().union(*(calls for *_, calls in self._watches))
-        self._has_sweeps = any(_sweeps(rule) for rule in self._rules)
+        self._sweeping = tuple(rule for rule in self._rules if _sweeps(rule))
 
     def observe(self, event: Event, actor: Actor) -> bool:
         """Score and learn what an entity itself does; says whether anything may lie on the tray."""
@@ -88,6 +61,8 @@ class BehaviourDesk:
             profile.last_at = at
         if at < profile.first_at:
             profile.first_at = at
+        if is_worth_a_look and self._sweeping:
+            self._plan(profile)
         return bool(is_worth_a_look)
 
     def observe_deed(self, event: Event, deed: Deed) -> None:
@@ -107,22 +82,30 @@ class BehaviourDesk:
         session = profile.issued_session(deed.session_name, event.at)
         if deed.facts & ~session.facts or not session.stance:
             self._look(event, profile, session, deed.facts, is_own=False)
+            self._plan(profile)
+
+    def session_facts(self, event: Event) -> int:
+        """Say what the session that an event belongs to has shown so far."""
+        profile = self.profiles.get(event.actor.arn) if event.actor else None
+        session = profile.sessions.get(event.session_name) if profile else None
+        return session.facts if session else 0
 
     def sweep(self, profile: Profile, now: int) -> None:
         """Run what time alone has made true for an entity by `now`."""
         state = BehaviourState(
             profile, None, 0, is_own=False, coverage_since=self.coverage_since, context=self._context
         )
-        for rule in self._rules:
+        for rule in self._sweeping:
             try:
                 self._tray.drafts += rule.sweep(state, now)
             except Exception as error:  # noqa: BLE001 - as in `observe`
                 self._tray.faults.append(Fault(rule.detector.name, None, f"{type(error).__name__}: {error}"))
+        profile.swept_at = max(profile.swept_at, now)
         self._plan(profile)
 
     def sweep_due(self, now: int) -> None:
         """Run what time alone has made true by `now`, for all entities in the order of their ARNs."""
-        if self._has_sweeps:
+        if self._sweeping:
             for arn in sorted(arn for arn, profile in self.profiles.items() if profile.next_due_at <= now):
                 self.sweep(self.profiles[arn], now)
 
@@ -134,9 +117,10 @@ class BehaviourDesk:
                 session.visit = Exhibits()
                 profile.has_visits = True
             session.visit.add([evidence_of(event)], 1)
-        if (facts & ~session.facts or not session.stance) and profile.learn(session, facts):
-            self._tray.changes.append(ClassChange(profile.arn, profile.class_, profile.tier))
-        self._plan(profile)
+        if facts & ~session.facts or not session.stance:
+            if profile.learn(session, facts):
+                self._tray.changes.append(ClassChange(profile.arn, profile.class_, profile.tier))
+            profile.note_day(session, event.at)
 
     def _look_at_configuration(self, event: Event, profile: Profile, deed: Deed) -> None:
         new = deed.facts & CONFIGURATION & ~profile.configuration
@@ -157,10 +141,10 @@ class BehaviourDesk:
 
     def _plan(self, profile: Profile) -> None:
         """Note when the entity is next due, if any detector waits for time to pass."""
-        if self._has_sweeps:
+        if self._sweeping:
             state = BehaviourState(profile, None, 0, False, self.coverage_since, self._context)
-            due = [at for rule in self._rules if (at := rule.detector.due_at(state)) is not None]
-            profile.next_due_at = min(due, default=NEVER)
+            due = (rule.detector.due_at(state) for rule in self._sweeping)
+            profile.next_due_at = min((at for at in due if at is not None and at > profile.swept_at), default=NEVER)
 
     def _meet(self, actor: Actor) -> Profile:
         """Find or make the profile of an entity that acts; another unique id under its name makes it a new one."""
@@ -183,49 +167,6 @@ class BehaviourDesk:
             self.profiles[profile.arn] = profile
             self._tray.changes.append(ClassChange(profile.arn, profile.class_, profile.tier))
         return profile
-
-
-class GrantsDesk:
-    """Who may do what, account by account. State: one for each account."""
-
-    calls: Final = frozenset({api_key(SIGN_IN_SERVICE, "ConsoleLogin")})
-
-    def __init__(self, rules: Iterable[Rule[GrantsState]], context: Context, tray: Tray) -> None:
-        self.accounts: dict[str, AccountState] = {}
-        self.coverage_since = NEVER
-        self._rules = tuple((rule, _keys(rule)) for rule in rules)
-        self._context = context
-        self._tray = tray
-
-    def observe(self, event: Event) -> None:
-        """Score and learn an event of the account it was delivered to."""
-        identity = event.record.user_identity
-        account_id = event.account_id or (identity.account_id if identity else None) or "unknown"
-        account = self.accounts.get(account_id) or self._open(account_id)
-        state = GrantsState(account, self.coverage_since, self._context)
-        for rule, calls in self._rules:
-            if event.api.key in calls:
-                observe(rule, event, state, self._tray)
-        if (attempt := attempt_of(event)) is not None:
-            account.learn(attempt)
-
-    def _open(self, account_id: str) -> AccountState:
-        if len(self.accounts) >= MAX_ACCOUNTS:
-            del self.accounts[next(iter(self.accounts))]
-        account = self.accounts[account_id] = AccountState(account_id)
-        return account
-
-
-def observe(rule: Rule[Any], event: Event, state: BehaviourState | GrantsState, tray: Tray) -> None:
-    """Run one detector on one event; what it raises is its own fault and nobody else's loss."""
-    try:
-        tray.drafts += rule.observe(event, state)
-    except Exception as error:  # noqa: BLE001 - whatever it is, the next detector and the next event go on
-        tray.faults.append(Fault(rule.detector.name, event, f"{type(error).__name__}: {error}"))
-
-
-def _keys(rule: Rule[Any]) -> frozenset[str]:
-    return frozenset(api_key(*call) for call in rule.detector.calls)
 
 
 def _sweeps(rule: Rule[Any]) -> bool:

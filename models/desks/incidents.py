@@ -1,0 +1,272 @@
+"""The incidents desk: drafts become findings, findings get an origin, and stages of one lineage become a chain.
+
+It folds by event time, in whatever order drafts and edges come, and says of every change when it happens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from heapq import heappop, heappush
+from typing import Any, Final
+
+from models.detector import IncidentsState, Rule
+from models.finding import Class, Draft, Finding, Who
+from models.incidents.chain import Part
+from models.incidents.life import NEVER, Closing, Matter, opened
+from models.incidents.lineage import Edge, Hop, Lineage
+from models.settings import Context, Suppression
+
+MAX_EARLY: Final = 1_024  # closings that came before what they close; the longest known go first
+
+# What acts, and so has a class; an account, a bucket, a policy has none.
+_ACTING: Final = frozenset(
+    {
+        "user", "role", "root", "federated-user", "saml-subject", "web-identity-subject", "identity-center-user",
+        "service",
+    }
+)  # fmt: skip
+
+OnChange = Callable[[Finding], None]
+
+
+class IncidentsDesk:
+    """Folds drafts into findings and keeps their life. State: matters by id, classes of entities, edges."""
+
+    def __init__(self, rules: Iterable[Rule[Any]] = (), context: Context | None = None) -> None:
+        self.matters: dict[str, Matter] = {}
+        self.classes: dict[str, tuple[Class, int | None]] = {}
+        self.early: dict[str, Closing] = {}
+        self.lineage = Lineage()
+        self.now = -NEVER
+        self.on_change: OnChange | None = None
+        self.matched: set[int] = set()  # suppressions, by their place in the settings, that ever matched
+        self._rules = tuple(rules)
+        self._suppressions = (context or Context()).suppressions
+        self._due: list[tuple[int, str]] = []  # when findings close by themselves, a heap; outdated entries are skipped
+        self._waiting: dict[str, set[str]] = {}  # node of a lineage -> findings whose origin an edge to it may change
+        self._groups: dict[str, set[str]] = {}  # root of a lineage -> findings that are stages
+        self._roots: dict[str, str] = {}  # finding -> the root that it is grouped under
+
+    def fold(self, draft: Draft) -> None:
+        """Take in one draft: open its matter, add to it, or close it."""
+        self.pass_time(draft.at)
+        key = draft.finding_id
+        matter = self.matters.get(key)
+        if draft.closes is not None:
+            closing = Closing(draft.at, draft.closes)
+            if matter is None:
+                self._come_early(key, closing)
+            elif matter.closing is None or closing.at >= matter.closing.at:
+                matter.closing = closing
+                self._settle(key, matter)
+            return
+        is_accepted = self._is_suppressed(draft)
+        if matter is None:
+            matter = self.matters[key] = opened(draft)
+            matter.is_accepted = is_accepted
+            matter.closing = self.early.pop(key, None)
+            matter.close_reason = matter.reason_at(self.now)
+            self._trace(key, matter)
+            self._announce(key, matter, is_new=True)
+            return
+        is_news = matter.add(draft)
+        matter.is_accepted = matter.is_accepted and is_accepted
+        is_news |= self._trace(key, matter)
+        self._settle(key, matter, is_news=is_news)
+
+    def learn_edge(self, edge: Edge) -> None:
+        """Take in who issued whom, and tell the findings that waited for it."""
+        for key in sorted({key for node in self.lineage.learn(edge) for key in self._waiting.get(node, ())}):
+            matter = self.matters[key]
+            if self._trace(key, matter):
+                self._announce(key, matter)
+
+    def learn_class(self, arn: str, class_: Class, tier: int | None) -> None:
+        """Note what an entity turned out to be."""
+        self.classes[arn] = (class_, tier)
+
+    def pass_time(self, now: int) -> None:
+        """Close what has been quiet long enough at `now`, each at its time."""
+        self.now = max(self.now, now)
+        while self._due and self._due[0][0] <= self.now:
+            _, key = heappop(self._due)
+            self._settle(key, self.matters[key])
+
+    def tick(self, now: int) -> None:
+        """Let time pass, and forget edges that lead to nobody who could still act."""
+        self.pass_time(now)
+        self.lineage.expire(self.now)
+
+    def findings(self, *, is_accepted: bool = False) -> list[Finding]:
+        """List all findings in their present state, by the time they opened, then by id; suppressed ones if asked."""
+        shown = ((key, each) for key, each in self.matters.items() if is_accepted or each.close_reason != "accepted")
+        ordered = sorted(shown, key=lambda item: (item[1].opened_at, item[0]))
+        return [matter.finding(key) for key, matter in ordered]
+
+    def lineage_of(self, key: str) -> list[Hop]:
+        """List who stands behind a finding, the root first, the actor last."""
+        matter = self.matters[key]
+        if matter.actor.arn is None:
+            return []
+        path = self.lineage.path(matter.actor)
+        issued = [(matter.actor, path[0] if path else None)]
+        issued += [(edge.issuer, path[n + 1] if n + 1 < len(path) else None) for n, edge in enumerate(path)]
+        hops = [self._hop(who, edge) for who, edge in reversed(issued)]
+        root = issued[-1][0]
+        if not root.is_root and root.origin and root.origin != root.arn:
+            hops.insert(0, Hop(root.origin, "unknown", "", None, None, "unknown"))
+        return hops
+
+    def restore(
+        self,
+        matters: dict[str, Matter],
+        classes: dict[str, tuple[Class, int | None]],
+        early: dict[str, Closing],
+        edges: dict[str, Edge],
+    ) -> None:
+        """Take up stored state, and work out the rest of it anew."""
+        self.matters, self.classes, self.early = matters, classes, early
+        self.lineage.restore(edges)
+        self._due, self._waiting, self._groups, self._roots = [], {}, {}, {}
+        for key, matter in matters.items():
+            self._wait(key, matter)
+            if matter.closes_at != NEVER:
+                heappush(self._due, (matter.closes_at, key))
+            if _is_stage(matter):
+                self._roots[key] = matter.origin or matter.draft.entity.arn
+                self._groups.setdefault(self._roots[key], set()).add(key)
+
+    def _settle(self, key: str, matter: Matter, *, is_news: bool = False) -> None:
+        """Close or open again what has become so, and say so."""
+        reason = matter.reason_at(self.now)
+        if reason == matter.close_reason:
+            if is_news:
+                self._announce(key, matter)
+            elif matter.closes_at != NEVER:
+                heappush(self._due, (matter.closes_at, key))
+            return
+        matter.close_reason = reason
+        self._announce(key, matter)
+
+    def _announce(self, key: str, matter: Matter, *, is_new: bool = False) -> None:
+        """Count and tell a change; then see whether it makes, changes or ends a chain."""
+        if not is_new:
+            matter.revision += 1
+        matter.emitted_count = matter.exhibits.count
+        matter.entity_class = matter.entity_tier = matter.actor_class = None
+        if matter.draft.entity.type in _ACTING:
+            matter.entity_class, matter.entity_tier = self.classes.get(matter.draft.entity.arn, ("unknown", None))
+        if matter.actor.entity_arn is not None:
+            matter.actor_class = self.classes.get(matter.actor.entity_arn, ("unknown", None))[0]
+        if matter.closes_at != NEVER:
+            heappush(self._due, (matter.closes_at, key))
+        if self._rules and matter.draft.chain_stage is not None:
+            self._regroup(key, matter)
+        if self.on_change is not None:
+            self.on_change(matter.finding(key))
+
+    def _come_early(self, key: str, closing: Closing) -> None:
+        known = self.early.pop(key, closing)
+        self.early[key] = max(known, closing, key=lambda each: each.at)
+        if len(self.early) > MAX_EARLY:
+            del self.early[next(iter(self.early))]
+
+    def _is_suppressed(self, draft: Draft) -> bool:
+        found = [n for n, each in enumerate(self._suppressions) if _covers(each, draft)]
+        self.matched.update(found)
+        return bool(found)
+
+    # Origins
+
+    def _trace(self, key: str, matter: Matter) -> bool:
+        """Work out the origin; says whether it changed."""
+        before = matter.origin
+        matter.origin = self.lineage.origin(matter.actor)
+        self._wait(key, matter)
+        return matter.origin != before
+
+    def _wait(self, key: str, matter: Matter) -> None:
+        for who in (matter.actor, *(edge.issuer for edge in self.lineage.path(matter.actor))):
+            for node in (who.arn, who.key):
+                if node:
+                    self._waiting.setdefault(node, set()).add(key)
+
+    def _hop(self, who: Who, edge: Edge | None) -> Hop:
+        class_ = self.classes.get(who.entity_arn or "", ("unknown", None))[0]
+        how, at, event_id = (edge.how, edge.at, edge.event_id) if edge else ("", None, None)
+        return Hop(who.arn or "", who.type or "unknown", how, at, event_id, class_)
+
+    # Chains
+
+    def _regroup(self, key: str, matter: Matter) -> None:
+        before, root = self._roots.get(key), matter.origin or matter.draft.entity.arn
+        if before is not None and before != root:
+            self._groups[before].discard(key)
+            self._rechain(before)
+        self._roots[key] = root
+        self._groups.setdefault(root, set()).add(key)
+        self._rechain(root)
+
+    def _rechain(self, root: str) -> None:
+        """Work out the chains of one lineage anew from its findings: some begin, some change, some are superseded."""
+        keys = self._groups[root]
+        parts = [_part(key, each) for key in sorted(keys) if _is_stage(each := self.matters[key])]
+        before = {each.part_of for key in keys if (each := self.matters[key]).part_of}
+        for key in keys:
+            self.matters[key].part_of = None
+        drafts = [
+            draft for rule in self._rules for draft in rule.fold(IncidentsState(root, parts, parts[0].coverage_since))
+        ] if parts else []  # fmt: skip
+        for draft in drafts:
+            chain_id = draft.finding_id
+            before.discard(chain_id)
+            for part in draft.parts:
+                self.matters[part].part_of = chain_id
+            self._set(chain_id, draft)
+        for chain_id in sorted(each for each in before if each):
+            chain = self.matters[chain_id]
+            chain.closing = Closing(max(self.now, chain.drafted_at), "superseded")
+            self._settle(chain_id, chain)
+
+    def _set(self, key: str, draft: Draft) -> None:
+        """Let a draft that holds the whole matter stand for it."""
+        matter = self.matters.get(key)
+        is_accepted = self._is_suppressed(draft)
+        if matter is None:
+            matter = self.matters[key] = opened(draft)
+            matter.is_accepted = is_accepted
+            matter.close_reason = matter.reason_at(self.now)
+            self._trace(key, matter)
+            self._announce(key, matter, is_new=True)
+            return
+        is_news = matter.replace(draft)
+        matter.closing, matter.is_accepted = None, is_accepted
+        is_news |= self._trace(key, matter)
+        self._settle(key, matter, is_news=is_news)
+
+
+def _is_stage(matter: Matter) -> bool:
+    """Say whether a finding counts for chains: live, not suppressed, not explained away."""
+    return (
+        matter.draft.chain_stage is not None
+        and matter.stage == "live"
+        and matter.close_reason not in ("accepted", "superseded")
+    )
+
+
+def _part(key: str, matter: Matter) -> Part:
+    draft = matter.draft
+    assert draft.chain_stage is not None  # noqa: S101 - by _is_stage
+    return Part(
+        key, draft.detector, draft.chain_stage, matter.severity, matter.opened_at, draft.entity, draft.account_id,
+        matter.actor, draft.title, matter.exhibits.kept[0], draft.coverage_since,
+    )  # fmt: skip
+
+
+def _covers(suppression: Suppression, draft: Draft) -> bool:
+    """Say whether a suppression covers all of a draft: detector, entity, network and time."""
+    return (
+        suppression.is_for(draft.detector, draft.entity.arn)
+        and all(suppression.has_address(each.source_ip) for each in draft.exhibits.kept)
+        and (suppression.ends_at is None or draft.at < suppression.ends_at)
+    )

@@ -1,0 +1,50 @@
+"""What the behaviour and grants desks share: what they hand on, and how they run a detector."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct
+
+from models.detector import BehaviourState, GrantsState, Rule
+from models.event import Event, api_key
+from models.finding import Class, Draft
+from models.incidents.lineage import Edge
+
+
+class ClassChange(Struct, frozen=True):
+    """An entity turned out to be something else than was known."""
+
+    arn: str
+    class_: Class
+    tier: int | None
+
+
+class Fault(Struct, frozen=True):
+    """A detector raised: the event is named (None where time alone was the cause), the stream goes on."""
+
+    detector: str
+    event: Event | None
+    error: str
+
+
+class Tray(Struct):
+    """What the desks hand on."""
+
+    drafts: list[Draft] = []
+    edges: list[Edge] = []
+    changes: list[ClassChange] = []
+    faults: list[Fault] = []
+
+
+def observe(rule: Rule[Any], event: Event, state: BehaviourState | GrantsState, tray: Tray) -> None:
+    """Run one detector on one event; what it raises is its own fault and nobody else's loss."""
+    try:
+        tray.drafts += rule.observe(event, state)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the next detector and the next event go on
+        tray.faults.append(Fault(rule.detector.name, event, f"{type(error).__name__}: {error}"))
+
+
+def calls_of(rule: Rule[Any]) -> frozenset[str]:
+    """List the calls that a detector looks at, as events key them."""
+    return frozenset(api_key(*call) for call in rule.detector.calls)

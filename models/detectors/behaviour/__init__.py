@@ -1,0 +1,1 @@
+"""The behaviour of entities: who is used as the other."""

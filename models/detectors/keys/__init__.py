@@ -1,0 +1,1 @@
+"""Credentials: passwords, keys, second factors."""

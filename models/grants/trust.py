@@ -1,0 +1,189 @@
+"""Rules on principals: W8 (anybody), W9 (an account outside the organisation), W10 (web identity, SAML).
+
+A document with Principal is a role's trust policy where its actions are of sts, else a resource's policy. In a
+resource's policy ``*`` as Resource means this resource, and its account's own root is AWS's default.
+Sources: IAM user guide, "AWS JSON policy elements: Principal", "Access to AWS accounts owned by third parties",
+"Create a role for OpenID Connect federation", "Create a role for SAML 2.0 federation".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from msgspec import Struct
+
+from models.finding import Severity
+from models.grants.conditions import Clause
+from models.grants.document import Policy, Statement, named
+from models.grants.limits import denies_other_callers, names_values, narrows_callers
+from models.grants.match import STAR, Glob, TooComplexError, contains
+
+_ACCOUNT = re.compile(r"^(?:arn:[a-z-]+:(?:iam|sts)::)?([0-9]{12})(?::|$)")
+_ORGANISATION_KEYS: Final = frozenset({"aws:principalorgid", "aws:principalorgpaths"})
+_EXTERNAL_ID: Final = "sts:externalid"
+# Identity providers for the public: their applications are told apart by the audience, their users by no one.
+_PUBLIC_PROVIDERS: Final = {
+    "cognito-identity.amazonaws.com": "aud",
+    "accounts.google.com": "aud",
+    "www.amazon.com": "app_id",
+    "graph.facebook.com": "app_id",
+}
+
+
+class Outside(Struct, frozen=True):
+    """Which accounts are the organisation's own, and which third parties it trusts (account id to name)."""
+
+    own: frozenset[str] = frozenset()
+    trusted: frozenset[str] = frozenset()
+
+
+class Breach(Struct, frozen=True):
+    """One rule that a statement's principals break."""
+
+    rule: str
+    severity: Severity
+    why: str
+    fix: str
+
+
+def is_trust(policy: Policy) -> bool:
+    """Say whether a document with principals is a role's trust policy."""
+    return any(
+        pattern.prefix.startswith("sts:") for statement in policy.statements for pattern in statement.actions.patterns
+    )
+
+
+def breaches(policy: Policy, statement: Statement, outside: Outside) -> Iterator[Breach]:
+    """List the rules that one statement with principals breaks."""
+    if statement.principals is None or not statement.is_allow:
+        return
+    in_trust = is_trust(policy)
+    is_anybody = statement.principals.is_not or any(pattern.is_everything for pattern in statement.principals.patterns)
+    if is_anybody:
+        yield from _anybody(policy, statement, in_trust=in_trust)
+    if not in_trust or statement.principals.is_not:
+        return
+    if (foreign := _foreign_accounts(statement, outside)) and not _names_organisation(statement):
+        yield _foreign(statement, foreign, outside)
+    for pattern in statement.principals.patterns:
+        kind, name = named(pattern)
+        if kind == "Federated" and (breach := _federated(statement, name)):
+            yield breach
+            return
+
+
+def _anybody(policy: Policy, statement: Statement, *, in_trust: bool) -> Iterator[Breach]:
+    if narrows_callers(statement) or any(_shuts_out(each, statement) for each in policy.statements):
+        return
+    words = "NotPrincipal allows everybody else" if statement.principals and statement.principals.is_not else (
+        "Principal * is anybody, in any account"
+    )  # fmt: skip
+    if in_trust and any(each.key == _EXTERNAL_ID and names_values(each) for each in statement.tests):
+        yield Breach(
+            "W8",
+            Severity.HIGH,
+            f"{words}; an external id is all that stands before it",
+            "Name the account that may assume the role.",
+        )
+        return
+    yield Breach(
+        "W8",
+        Severity.CRITICAL if in_trust else Severity.HIGH,
+        f"{words}, and no condition limits who",
+        "Name the principals, or add a condition such as aws:PrincipalOrgID, aws:SourceArn or aws:SourceAccount.",
+    )
+
+
+def _shuts_out(deny: Statement, statement: Statement) -> bool:
+    """Say whether a Deny leaves of an Allow only callers whom it names."""
+    if deny.is_allow or deny.principals is None or deny.principals.is_not or not denies_other_callers(deny):
+        return False
+    if not any(pattern.is_everything for pattern in deny.principals.patterns):
+        return False
+    if deny.actions.is_not or deny.resources.is_not:
+        return False
+    try:
+        return all(
+            any(contains(outer, inner) for outer in theirs.patterns)
+            for theirs, ours in ((deny.actions, statement.actions), (deny.resources, statement.resources))
+            for inner in ours.patterns
+        )
+    except TooComplexError:
+        return False
+
+
+def _foreign_accounts(statement: Statement, outside: Outside) -> list[str]:
+    found: dict[str, None] = {}
+    for pattern in statement.principals.patterns if statement.principals else ():
+        kind, name = named(pattern)
+        if kind == "AWS" and (account := _ACCOUNT.match(name)) and account[1] not in outside.own:
+            found[account[1]] = None
+    return list(found)
+
+
+def _names_organisation(statement: Statement) -> bool:
+    return any(each.key in _ORGANISATION_KEYS and names_values(each) for each in statement.tests)
+
+
+def _foreign(statement: Statement, accounts: list[str], outside: Outside) -> Breach:
+    has_external_id = any(each.key == _EXTERNAL_ID and names_values(each) for each in statement.tests)
+    unnamed = [account for account in accounts if account not in outside.trusted]
+    severity = Severity.LOW if has_external_id else Severity.HIGH if unnamed else Severity.MEDIUM
+    known = "not named in the settings" if unnamed else "a trusted third party's"
+    ending = "an external id is asked for" if has_external_id else "no external id is asked for"
+    return Breach(
+        "W9",
+        severity,
+        f"trusts account {', '.join((unnamed or accounts)[:5])} outside the organisation, {known}; {ending}",
+        "Name the account under [organisation] of the settings if it is yours or trusted; ask a third party for an "
+        "external id (sts:ExternalId).",
+    )
+
+
+def _federated(statement: Statement, name: str) -> Breach | None:
+    if ":saml-provider/" in name:
+        if any(each.key == "saml:aud" and names_values(each) for each in statement.tests):
+            return None
+        return Breach(
+            "W10", Severity.HIGH, "trusts a SAML provider without a condition on SAML:aud", "Add StringEquals SAML:aud."
+        )
+    provider = name.partition(":oidc-provider/")[2] or name
+    claim = _PUBLIC_PROVIDERS.get(provider.lower(), "sub")
+    own = [each for each in statement.tests if each.key == f"{provider.lower()}:{claim}"]
+    good = [each for each in own if names_values(each)]
+    if claim != "sub" and good:
+        return None
+    if not good:
+        return Breach(
+            "W10",
+            Severity.HIGH,
+            f"trusts {provider} without a condition that names {claim}",
+            f"Add StringEquals {provider}:{claim}.",
+        )
+    if all(_is_wide(clause) for clause in good):
+        values = ", ".join(pattern.text for pattern in good[0].patterns)
+        return Breach(
+            "W10",
+            Severity.HIGH,
+            f"trusts {provider} for {values}: a whole organisation or more",
+            "Name the repository or the workload in sub.",
+        )
+    return None
+
+
+def _is_wide(clause: Clause) -> bool:
+    """See a subject in which no more than the organisation is named: ``repo:org/*`` or wider."""
+    return any(_names_no_workload(pattern) for pattern in clause.patterns)
+
+
+def _names_no_workload(pattern: Glob) -> bool:
+    if STAR not in pattern.tokens:
+        return False
+    prefix = pattern.prefix
+    if prefix.startswith(("repo:", "project_path:")):
+        return not prefix.partition("/")[2]
+    if prefix.startswith("system:serviceaccount:"):
+        return not prefix.removeprefix("system:serviceaccount:").rstrip(":")
+    return not prefix.rstrip(":/")

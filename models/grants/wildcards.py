@@ -1,0 +1,412 @@
+"""Rules W1 to W10: where a policy grants more than anybody can have meant.
+
+Each action of a statement is reported once, under the strongest of W1 (``*`` on ``*``), W2 (``service:*`` on ``*``), W3
+(other wildcards on ``*``) and W6 (an action that could name its resource, on ``*``); W4 (Allow with NotAction), W5
+(Allow with NotResource), W7 (PassRole), W8 to W10 (principals: models/grants/trust.py) stand beside them. Patterns are
+judged by what they match and not by how they are spelled. Denies and boundary are taken off first
+(models/grants/holding.py); what they take away wholly is latent, and low.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Final, Literal, cast
+
+from msgspec import Struct
+
+from models.finding import Severity
+from models.grants.actions import (
+    ALL_LEVELS,
+    LIST,
+    PERMISSIONS,
+    READ,
+    TAGGING,
+    WRITE,
+    Action,
+    Expansion,
+    Level,
+    expand,
+    expansion,
+    find,
+    is_service,
+    level_names,
+    takes_every,
+)
+from models.grants.allowed import Holding
+from models.grants.cells import Element
+from models.grants.document import Policy
+from models.grants.holding import Piece, is_denied, pieces
+from models.grants.limits import narrows_resources, services_passed_to
+from models.grants.match import ANY, Glob, TooComplexError, contains, glob
+from models.grants.trust import Outside, breaches
+
+Rule = Literal["W1", "W2", "W3", "W4", "W5", "W6", "W7", "W8", "W9", "W10"]
+
+MAX_COST: Final = 21_000  # names that one document's wildcards are held against; beyond it they count as anything
+
+CRITICAL_SERVICES: Final = frozenset({"iam", "sts", "organizations", "sso", "kms", "secretsmanager"})
+PASS_ROLE: Final = "iam:passrole"  # noqa: S105 - an action
+_ROLE: Final = glob("arn:aws:iam::*:role/?*")
+_EVERY_ACTION: Final = glob("?*:?*")
+_ALL_ARNS: Final = glob("arn:aws:?*:*:*:?*")
+_ANYTHING: Final = Expansion(ALL_LEVELS, ALL_LEVELS, frozenset(), 0)
+_BY_LEVEL: Final = (
+    (PERMISSIONS, Severity.HIGH),
+    (WRITE | TAGGING, Severity.MEDIUM),
+    (READ, Severity.LOW),
+)
+
+
+class Weakness(Struct, frozen=True, kw_only=True):
+    """One rule that a statement breaks: what is granted too widely, why that matters, the narrower change."""
+
+    pointer: str  # JSON pointer to the statement
+    rule: Rule
+    severity: Severity
+    actions: tuple[str, ...]  # as written
+    resources: tuple[str, ...]
+    why: str
+    fix: str
+    policy: int = 0  # place of the document among the entity's policies
+    levels: tuple[Level, ...] = ()  # access levels of what is granted
+    is_latent: bool = False  # wholly taken away by a Deny or the boundary
+
+
+def weaknesses(holding: Holding, outside: Outside | None = None) -> list[Weakness]:
+    """Judge all that one entity holds, or one trust or resource policy, in the order of documents and statements."""
+    budget = _Budget()
+    found: dict[tuple[int, str, Rule, Severity, bool], list[Weakness]] = {}
+    judged = [each for piece in pieces(holding) for each in _judged(piece, budget)]
+    for place, policy in enumerate(holding.policies):
+        judged += _principals(place, policy, outside or Outside())
+    for each in judged:
+        found.setdefault((each.policy, each.pointer, each.rule, each.severity, each.is_latent), []).append(each)
+    order = {
+        (place, statement.pointer): number
+        for number, (place, statement) in enumerate(
+            (place, statement) for place, policy in enumerate(holding.policies) for statement in policy.statements
+        )
+    }
+    joined = [_joined(each) for each in found.values()]
+    joined.sort(key=lambda each: (order[each.policy, each.pointer], int(each.rule[1:]), each.is_latent, -each.severity))
+    return joined
+
+
+class _Budget:
+    """How many names a document's wildcards have been held against."""
+
+    def __init__(self) -> None:
+        self.spent = 0
+
+    def expansion(self, pattern: Glob) -> Expansion:
+        if self.spent > MAX_COST:
+            return _ANYTHING
+        found = expansion(pattern)
+        self.spent += found.cost
+        return found
+
+
+def is_wild(resources: Element) -> bool:
+    """Say whether resources are all there are: ``*``, however spelled, or an ARN with nothing fixed."""
+    return not resources.is_not and any(
+        each.is_everything or (not each.is_literal and _contains(each, _ALL_ARNS)) for each in resources.patterns
+    )
+
+
+def passes_any_role(resources: Element) -> bool:
+    """Say whether resources take in every role of an account."""
+    if resources.is_not:
+        return not any(_contains(each, _ROLE) for each in resources.patterns)
+    action = find(PASS_ROLE)
+    return any(each.is_everything or (action is not None and takes_every(each, action)) for each in resources.patterns)
+
+
+def _judged(piece: Piece, budget: _Budget) -> Iterator[Weakness]:
+    if piece.is_latent:
+        live = Piece(piece.policy, piece.statement, piece.actions, piece.resources)
+        for each in _judged(live, budget):
+            yield _with(each, severity=Severity.LOW, is_latent=True)
+        return
+    if piece.actions.is_not:
+        yield from _not_action(piece)
+    if piece.resources.is_not:
+        yield from _not_resource(piece, budget)
+    elif not piece.actions.is_not:
+        yield from _on_resources(piece, budget)
+    yield from _pass_role(piece)
+
+
+def _on_resources(piece: Piece, budget: _Budget) -> Iterator[Weakness]:
+    """W1, W2, W3 and W6: each action under the strongest that it breaks."""
+    is_narrowed = narrows_resources(piece.statement)
+    on_everything = is_wild(piece.resources)
+    sorted_out: dict[tuple[Rule, Severity], list[tuple[Glob, int]]] = {}
+    for pattern in piece.actions.patterns:
+        if pattern.is_literal:
+            found = None if is_narrowed else _plain(piece, pattern, on_everything=on_everything)
+        else:
+            found = _wild(piece, pattern, budget, on_everything=on_everything, is_narrowed=is_narrowed)
+        if found is not None:
+            rule, severity, levels = found
+            sorted_out.setdefault((rule, severity), []).append((pattern, levels))
+    for (rule, severity), hits in sorted_out.items():
+        levels = _union(levels for _, levels in hits)
+        texts = [pattern.text for pattern, _ in hits]
+        yield _weakness(piece, rule, severity, texts, levels, _why(rule, texts, levels), _FIXES[rule])
+
+
+def _plain(piece: Piece, pattern: Glob, *, on_everything: bool) -> tuple[Rule, Severity, int] | None:
+    """W6: one action, by name."""
+    action = find(pattern.literal)
+    if action is None:
+        return _unlisted(piece, pattern, on_everything=on_everything)
+    if not action.has_resources or action.level == LIST or is_denied(piece, pattern.literal):
+        return None
+    if not on_everything and not _reaches_every(piece.resources, action):
+        return None
+    return "W6", _severity(action.level), action.level
+
+
+def _unlisted(piece: Piece, pattern: Glob, *, on_everything: bool) -> tuple[Rule, Severity, int] | None:
+    """Judge an action of a service newer than the table by its verb; one that a known service lacks grants nothing."""
+    service, _, name = pattern.literal.partition(":")
+    if not on_everything or not name or is_service(service) or is_denied(piece, pattern.literal):
+        return None
+    if name.startswith(("list", "describe", "get", "search", "batchget", "query", "view", "lookup")):
+        return None
+    return "W6", Severity.MEDIUM, WRITE
+
+
+def _wild(
+    piece: Piece, pattern: Glob, budget: _Budget, *, on_everything: bool, is_narrowed: bool
+) -> tuple[Rule, Severity, int] | None:
+    """W1, W2 and W3: a pattern, by what it expands to."""
+    if on_everything and (pattern.is_everything or _contains(pattern, _EVERY_ACTION)):
+        keeps_iam = not _is_iam_denied(piece)
+        severity = Severity.CRITICAL if keeps_iam else Severity.HIGH
+        return "W1", _softened(severity, is_narrowed=is_narrowed), ALL_LEVELS
+    found = budget.expansion(pattern)
+    levels = _left(piece, pattern, found)
+    if (service := _whole_service(pattern)) is not None:
+        if not on_everything and not _covers_service(piece.resources, service):
+            return None
+        severity = Severity.CRITICAL if service in CRITICAL_SERVICES else Severity.HIGH
+        return "W2", _softened(severity, is_narrowed=is_narrowed), levels or ALL_LEVELS
+    if is_narrowed or not levels & ~LIST:
+        return None
+    if not on_everything:
+        levels = _levels_of(each for each in expand(pattern) if _reaches_every(piece.resources, each)) & levels
+        if not levels & ~LIST:
+            return None
+    return "W3", _severity(levels), levels
+
+
+def _left(piece: Piece, pattern: Glob, found: Expansion) -> int:
+    """Give the levels that a pattern has left once single actions are denied."""
+    if not piece.denied or found is _ANYTHING:
+        return found.levels
+    return _levels_of(each for each in expand(pattern) if not is_denied(piece, each.text.lower()))
+
+
+def _reaches_every(resources: Element, action: Action) -> bool:
+    """Say whether resources name all that one of IAM's permissions can be given to: ``user/*``, ``policy/*``.
+
+    Elsewhere an ARN with a wildcard for its name is no ``*``: it says at least of which kind.
+    """
+    if action.service != "iam" or action.level != PERMISSIONS or action.name == "PassRole":  # that is W7's
+        return False
+    return any(takes_every(each, action) for each in resources.patterns)
+
+
+def _whole_service(pattern: Glob) -> str | None:
+    """Give the service that a pattern names and takes whole: ``s3:*``, ``S3:**``, ``s3:?*``."""
+    service = pattern.prefix.removesuffix(":")
+    if not pattern.prefix.endswith(":") or not service:
+        return None
+    rest = pattern.tokens[len(pattern.prefix) :]
+    return service if rest and set(rest) <= {ANY, -1} and rest.count(ANY) <= 1 and rest[-1] == -1 else None
+
+
+def _covers_service(resources: Element, service: str) -> bool:
+    """Say whether resources are all of a service's, in every account and region: ``arn:aws:s3:::*``."""
+    whole = glob(f"arn:aws:{service}:*:*:?*") if service != "s3" else glob("arn:aws:s3:::?*")
+    return any(not each.is_literal and _contains(each, whole) for each in resources.patterns)
+
+
+def _not_action(piece: Piece) -> Iterator[Weakness]:
+    """W4: all but some actions, those still to come among them."""
+    texts = [f"not:{pattern.text}" for pattern in piece.actions.patterns]
+    if any(pattern.is_everything for pattern in piece.actions.patterns):
+        return
+    stays = [
+        service
+        for service in ("iam", "organizations")
+        if not any(_contains(pattern, glob(f"{service}:*")) for pattern in piece.actions.patterns)
+        and not any(_denies_service(denied, service) for denied in piece.denied)
+    ]
+    is_wide = piece.resources.is_not or is_wild(piece.resources)
+    severity = Severity.CRITICAL if stays and is_wide else Severity.HIGH
+    why = "allows every action but those named, new ones as AWS adds them"
+    if stays:
+        why += f"; {' and '.join(stays)} stay in"
+    yield _weakness(piece, "W4", _softened(severity, is_narrowed=narrows_resources(piece.statement)), texts, ALL_LEVELS,
+                    why, "Allow the actions that are needed; deny the others with a Deny.")  # fmt: skip
+
+
+def _not_resource(piece: Piece, budget: _Budget) -> Iterator[Weakness]:
+    """W5: all but some resources."""
+    if any(pattern.is_everything for pattern in piece.resources.patterns):
+        return
+    texts = _texts(piece.actions)
+    if piece.actions.is_not:
+        levels = ALL_LEVELS
+    else:
+        levels = _union(_left(piece, pattern, budget.expansion(pattern)) for pattern in piece.actions.patterns)
+    severity = Severity.HIGH if levels & PERMISSIONS else Severity.MEDIUM
+    yield _weakness(piece, "W5", severity, texts, levels, "allows on every resource but those named",
+                    "Name the resources that are needed; deny the others with a Deny.")  # fmt: skip
+
+
+def _pass_role(piece: Piece) -> Iterator[Weakness]:
+    """W7: any role to any service. Beside W1 it adds nothing."""
+    if is_denied(piece, PASS_ROLE) or not passes_any_role(piece.resources):
+        return
+    patterns = piece.actions.patterns
+    if piece.actions.is_not:
+        texts = [] if any(pattern.matches(PASS_ROLE) for pattern in patterns) else [f"not:{p.text}" for p in patterns]
+    else:
+        texts = [each.text for each in patterns if each.matches(PASS_ROLE) and not _contains(each, _EVERY_ACTION)]
+    if texts and services_passed_to(piece.statement) is None and not narrows_resources(piece.statement):
+        yield _weakness(piece, "W7", Severity.HIGH, texts, PERMISSIONS,
+                        "passes any role to any service: whoever holds this can have a service act as that role",
+                        "Name the roles, and the service in a condition on iam:PassedToService.")  # fmt: skip
+
+
+def _principals(place: int, policy: Policy, outside: Outside) -> Iterator[Weakness]:
+    """W8, W9 and W10."""
+    for statement in policy.statements:
+        for breach in breaches(policy, statement, outside):
+            yield Weakness(
+                pointer=statement.pointer,
+                policy=place,
+                rule=cast("Rule", breach.rule),
+                severity=breach.severity,
+                actions=tuple(_texts(statement.actions)),
+                resources=tuple(_texts(statement.resources)),
+                why=breach.why,
+                fix=breach.fix,
+            )
+
+
+def _is_iam_denied(piece: Piece) -> bool:
+    return all(any(_denies_service(denied, service) for denied in piece.denied) for service in ("iam", "organizations"))
+
+
+def _denies_service(denied: Element, service: str) -> bool:
+    whole = glob(f"{service}:*")
+    if denied.is_not:
+        return all(not each.matches(f"{service}:x") and not each.prefix.startswith(f"{service}:") and each.is_literal
+                   for each in denied.patterns)  # fmt: skip
+    return any(_contains(pattern, whole) for pattern in denied.patterns)
+
+
+def _softened(severity: Severity, *, is_narrowed: bool) -> Severity:
+    """Lower a severity by one where a condition narrows the resources."""
+    return Severity(severity - 1) if is_narrowed else severity
+
+
+def _severity(levels: int) -> Severity:
+    return next((severity for bits, severity in _BY_LEVEL if levels & bits), Severity.INFO)
+
+
+def _levels_of(actions: Iterable[Action]) -> int:
+    return _union(each.level for each in actions)
+
+
+def _union(levels: Iterable[int]) -> int:
+    mask = 0
+    for each in levels:
+        mask |= each
+    return mask
+
+
+def _contains(outer: Glob, inner: Glob) -> bool:
+    try:
+        return contains(outer, inner)
+    except TooComplexError:
+        return False
+
+
+def _texts(element: Element) -> list[str]:
+    return [f"not:{pattern.text}" if element.is_not else pattern.text for pattern in element.patterns]
+
+
+def _weakness(
+    piece: Piece, rule: Rule, severity: Severity, actions: list[str], levels: int, why: str, fix: str
+) -> Weakness:
+    return Weakness(
+        pointer=piece.statement.pointer,
+        policy=piece.policy,
+        rule=rule,
+        severity=severity,
+        actions=tuple(actions),
+        resources=tuple(_texts(piece.resources)),
+        why=why,
+        fix=fix,
+        levels=tuple(level_names(levels)),
+    )
+
+
+def _with(weakness: Weakness, *, severity: Severity, is_latent: bool) -> Weakness:
+    return Weakness(
+        pointer=weakness.pointer,
+        policy=weakness.policy,
+        rule=weakness.rule,
+        severity=severity,
+        actions=weakness.actions,
+        resources=weakness.resources,
+        why=f"latent, for a Deny or the boundary takes it away: {weakness.why}",
+        fix=weakness.fix,
+        levels=weakness.levels,
+        is_latent=is_latent,
+    )
+
+
+def _joined(parts: list[Weakness]) -> Weakness:
+    """Make one of what pieces of a statement break the same rule."""
+    if len(parts) == 1:
+        return parts[0]
+    first = parts[0]
+    levels = {level for each in parts for level in each.levels}
+    return Weakness(
+        pointer=first.pointer,
+        policy=first.policy,
+        rule=first.rule,
+        severity=first.severity,
+        actions=tuple(dict.fromkeys(action for each in parts for action in each.actions)),
+        resources=tuple(dict.fromkeys(resource for each in parts for resource in each.resources)),
+        why=first.why,
+        fix=first.fix,
+        levels=tuple(level for level in level_names(ALL_LEVELS) if level in levels),
+        is_latent=first.is_latent,
+    )
+
+
+_FIXES: Final[dict[Rule, str]] = {
+    "W1": "Allow the actions that are needed, on the resources that they are needed on.",
+    "W2": "Name the service's actions that are needed, and their resources.",
+    "W3": "Name the actions that are needed, and their resources.",
+    "W6": "Name the resources.",
+}
+
+
+def _why(rule: Rule, actions: list[str], levels: int) -> str:
+    kinds = ", ".join(level_names(levels))
+    if rule == "W1":
+        return "every action on every resource"
+    if rule == "W2":
+        return f"every action of a service on every resource: {kinds}"
+    if rule == "W3":
+        return f"a wildcard that expands to {kinds} actions, on every resource"
+    count = f"{len(actions):,} actions" if len(actions) > 1 else "an action"
+    return f"{count} ({kinds}) for which resources can be named, on every resource"

@@ -1,0 +1,54 @@
+"""Chains: findings of one lineage that are stages of one intrusion, worked out anew from all of them in time order."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from msgspec import Struct
+
+from models.finding import ChainStage, EntityRef, Evidence, Severity, Who
+
+DAY_S: Final = 24 * 3_600
+
+
+class Part(Struct, frozen=True):
+    """A finding as a chain sees it."""
+
+    finding_id: str
+    detector: str
+    stage: ChainStage
+    severity: Severity
+    opened_at: int
+    entity: EntityRef
+    account_id: str | None
+    actor: Who
+    title: str
+    opening: Evidence
+    coverage_since: int
+
+    @property
+    def order(self) -> tuple[int, str]:
+        """Where it stands in time."""
+        return self.opened_at, self.finding_id
+
+
+def chains(parts: list[Part], min_stages: int, window_s: int) -> list[list[Part]]:
+    """Group the parts of one lineage into chains; each part belongs to one at most.
+
+    A chain begins at the earliest part from which on ``min_stages`` different stages open within ``window_s``, and goes
+    on as long as the next part opens within ``window_s`` of the one before.
+    """
+    ordered = sorted(parts, key=lambda each: each.order)
+    found: list[list[Part]] = []
+    begin = 0
+    while begin < len(ordered):
+        until_at = ordered[begin].opened_at + window_s
+        if len({each.stage for each in ordered[begin:] if each.opened_at <= until_at}) < min_stages:
+            begin += 1
+            continue
+        end = begin + 1
+        while end < len(ordered) and ordered[end].opened_at - ordered[end - 1].opened_at <= window_s:
+            end += 1
+        found.append(ordered[begin:end])
+        begin = end
+    return found

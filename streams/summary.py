@@ -1,0 +1,126 @@
+"""How a job went: its summary on stderr, what was rejected, and the exit status that it comes to."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from streams.options import CLASSES, SEVERITIES, Options
+from streams.output import FOUND, REJECTED, say
+
+if TYPE_CHECKING:
+    from models.finding import Finding
+    from models.trail import Rejected
+    from streams.replay import Result, Summary
+
+MAX_SAMPLES: Final = 5  # rejected records named in the summary
+
+
+def status_of(options: Options, summary: Summary, shown: list[Finding]) -> int:
+    """Decide the exit status of a job that was done; what was found is more urgent than what could not be read."""
+    if options.fail_on is not None:
+        urgent = SEVERITIES[: SEVERITIES.index(options.fail_on) + 1]
+        if any(each.stage == "live" and each.severity in urgent for each in shown):
+            return FOUND
+    return REJECTED if options.strict and summary.rejected else 0
+
+
+def summarise(options: Options, result: Result, shown: list[Finding] | None) -> None:
+    """Say on stderr how it went; with --quiet only where a detector failed, for then findings may be missing."""
+    lines = faults(result.summary) if options.quiet else summary_of(result, shown)
+    if lines and options.output is None and sys.stdout is not None and sys.stdout.isatty():
+        say("")  # the table stands on the same terminal
+    for line in lines:
+        say(line)
+
+
+def summary_of(result: Result, shown: list[Finding] | None) -> list[str]:
+    """Sum up a replay in a few lines; shown is what findings were printed, None where none were asked for."""
+    summary = result.summary
+    lines = [f"read        {_count(summary.files, 'file')}, {_count(summary.events, 'event')}{_extent(summary)}"]
+    left_out = [
+        _count(number, noun)
+        for number, noun in (
+            (summary.duplicates, "duplicate"), (summary.digests, "digest file"),
+            (summary.insights, "Insights record"), (summary.others, "other file"),
+        )
+        if number
+    ]  # fmt: skip
+    if left_out:
+        lines.append(f"left out    {', '.join(left_out)}")
+    if summary.repaired:
+        lines.append(f"repaired    {_count(summary.repaired, 'record')} with an odd value, read all the same")
+    if summary.rejected:
+        lines.append(f"REJECTED    {_count(summary.rejected, 'record')} could not be read; --rejects FILE keeps all")
+    lines += [f"            {_sample(each)}" for each in summary.samples[:MAX_SAMPLES]]
+    classes: Counter[str] = Counter(each.class_ for each in result.principals)
+    lines.append(f"principals  {_tally(len(result.principals), classes, CLASSES)}")
+    if shown is not None:
+        severities = Counter(each.severity for each in shown if each.stage == "live")
+        notes = [_tally(len(shown), severities, SEVERITIES)]
+        if shadow := sum(each.stage == "shadow" for each in shown):
+            notes.append(f"{shadow:,} in shadow")
+        if len(shown) < len(result.findings):
+            notes.append(f"{len(result.findings) - len(shown):,} more not shown")
+        lines.append(f"findings    {'; '.join(notes)}")
+    lines += [f"settings    {words}" for words in summary.idle_suppressions]
+    if summary.elapsed_s > 0:
+        rate = round(summary.events / summary.elapsed_s)
+        lines.append(f"took        {summary.elapsed_s:,.1f} s, {rate:,} events per second")
+    return lines + faults(summary)
+
+
+def faults(summary: Summary) -> list[str]:
+    """Name the detectors that failed, and how often."""
+    return [
+        f"FAULT       detector {name} failed on {_count(times, 'event')}: findings of it may be missing"
+        for name, times in sorted(summary.detector_errors.items())
+    ]
+
+
+def _extent(summary: Summary) -> str:
+    if summary.first_at is None or summary.last_at is None:
+        return ""
+    from models.record import iso  # noqa: PLC0415 - loaded by now
+
+    return f" from {iso(summary.first_at)} to {iso(summary.last_at)}"
+
+
+def _sample(rejected: Rejected) -> str:
+    field = f", {rejected.field}" if rejected.field else ""
+    return f"{rejected.file}, record {rejected.record}{field}: {rejected.reason}"
+
+
+def _tally(total: int, counts: Counter[str], order: Sequence[str]) -> str:
+    """Write ``12: 3 high, 9 low``, in the order given."""
+    parts = ", ".join(f"{counts[each]:,} {each}" for each in order if counts[each])
+    return f"{total:,}: {parts}" if parts else f"{total:,}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def rejected_row(rejected: Rejected) -> dict[str, Any]:
+    """Put down what was rejected: its content as text, or in base64 where it is not UTF-8."""
+    try:
+        content, encoding = rejected.content.decode(), "utf-8"
+    except UnicodeDecodeError:
+        from base64 import b64encode  # noqa: PLC0415 - seldom needed
+
+        content, encoding = b64encode(rejected.content).decode(), "base64"
+    return {
+        "file": _encodable(rejected.file),
+        "record": rejected.record,
+        "field": rejected.field and _encodable(rejected.field),
+        "reason": _encodable(rejected.reason),
+        "content": content,
+        "encoding": encoding,
+    }
+
+
+def _encodable(text: str) -> str:
+    """Escape what no UTF-8 can hold: a file's name may be any bytes."""
+    return text.encode("utf-8", "backslashreplace").decode()
