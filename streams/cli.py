@@ -31,6 +31,7 @@ from streams.options import (
     reading_options,
     settings_option,
     showing_options,
+    simulating_options,
 )
 from streams.output import (
     EXIT_STATUS,
@@ -143,58 +144,7 @@ def detectors(form: str | None, output: Path | None, settings: Path | None) -> N
 
 
 @rolehawk.command()
-@click.option(
-    "-o",
-    "--output",
-    metavar="DIR",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Write the trail, its truth and settings into DIR, which must be new or empty.",
-)
-@click.option(
-    "--seed",
-    type=click.IntRange(0, 2**63 - 1),
-    default=1,
-    show_default=True,
-    help="Which organisation: the same arguments make the same bytes.",
-)
-@click.option(
-    "--events",
-    type=click.IntRange(1_000, 10_000_000),
-    default=100_000,
-    show_default=True,
-    help="How many events, all accounts together.",
-)
-@click.option("--days", type=click.IntRange(1, 400), default=14, show_default=True, help="How many days they span.")
-@click.option("--accounts", type=click.IntRange(3, 60), default=4, show_default=True, help="How many accounts.")
-@click.option(
-    "--start",
-    metavar="DATE",
-    type=When(may_be_span=False),
-    help="The first day; 2026-03-02, with old records 2021-03-01.",
-)
-@click.option(
-    "--era",
-    type=click.Choice(("new", "old", "both")),
-    default="new",
-    show_default=True,
-    help="Records as they are now, as before 2022, or half and half.",
-)
-@click.option(
-    "--incidents",
-    metavar="all|none|NAME,...",
-    default="all",
-    show_default=True,
-    help="What goes wrong, or only looks so.",
-)
-@click.option(
-    "--live",
-    metavar="RATE",
-    type=click.FloatRange(0, 1_000_000, min_open=True),
-    help="Write records to stdout as JSON lines, RATE a second.",
-)
-@click.option("--digests", is_flag=True, help="Put digest files beside the logs.")
-@click.option("-q", "--quiet", is_flag=True, help="No progress, no summary: only errors on stderr.")
-@click.option("--no-progress", is_flag=True, help="No progress bar.")
+@simulating_options
 def simulate(**given: Any) -> None:  # noqa: ANN401
     """Make a trail of an organisation that never was.
 
@@ -207,7 +157,7 @@ def simulate(**given: Any) -> None:  # noqa: ANN401
     try:
         lines = run_simulation(Request(**given), sys.stdout, sys.stderr)
     except BrokenPipeError:  # whoever reads has seen enough
-        _abandon_stdout()
+        abandon_stdout()
         return
     except UnusablePlanError as error:
         raise click.UsageError(str(error), click.get_current_context()) from None
@@ -215,7 +165,7 @@ def simulate(**given: Any) -> None:  # noqa: ANN401
         raise Unusable(f"{error.filename or 'writing'}: {error.strerror or error}") from None
     if not given["quiet"]:
         for line in lines:
-            _say(line)
+            say(line)
 
 
 def catalogue(settings: Settings | None, file: str = SETTINGS_FILE) -> list[Rule[Any]]:
