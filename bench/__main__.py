@@ -21,7 +21,7 @@ from typing import Any, Final
 from bench import trail
 from bench.measured import STEPS
 
-DAYS: Final = 3.0
+DAYS: Final = 3
 SEED: Final = 1
 ROOT: Final = Path(__file__).parents[1]
 TARGET_RATIO: Final = 0.40

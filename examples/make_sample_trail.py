@@ -16,9 +16,9 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-from bench import calls, shapes
-from bench.shapes import GLOBAL_REGION, Call, Json
 from models.record import iso
+from streams.sources.simulated import calls, shapes
+from streams.sources.simulated.shapes import GLOBAL_REGION, Call, Json
 
 SEED: Final = 20260302
 DAYS: Final = 14
@@ -135,11 +135,12 @@ class Trail:
         }
         self._deliver(at, caller.account, region, record)
 
-    def assume(self, at: int, caller: Caller, account: str, role: str, session: str, **more: Json) -> str:
+    def assume(self, at: int, caller: Caller, account: str, role: str, session: str) -> str:
         """Let a caller assume a role, across accounts in both accounts' trails; answers the issued key."""
         key = self.key()
         slots = {
             "role": role,
+            "role_path": "/",
             "role_account": account,
             "role_id": shapes.unique_id("AROA", f"{account}/{role}"),
             "session": session,
@@ -149,7 +150,7 @@ class Trail:
         }
         if not caller.direct or account != caller.account:
             slots["shared_id"] = self.uuid()
-        call = shapes.assume_role(**more)
+        call = shapes.assume_role()
         self.call(at, caller, call, slots)
         if account != caller.account:
             outsider = {

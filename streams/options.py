@@ -181,6 +181,27 @@ finding_options = _options(
                  help="Exit with 1 if a live finding from this severity up is shown."),
     click.option("--history", is_flag=True, help="Show every change of each finding, suppressed ones too."),
 )  # fmt: skip
+simulating_options = _options(
+    click.option("-o", "--output", metavar="DIR", type=click.Path(path_type=Path, file_okay=False),
+                 help="Write the trail, its truth and settings into DIR, which must be new or empty."),
+    click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=1, show_default=True,
+                 help="Which organisation: the same arguments make the same bytes."),
+    click.option("--events", type=click.IntRange(1_000, 10_000_000), default=100_000, show_default=True,
+                 help="How many events, all accounts together."),
+    click.option("--days", type=click.IntRange(1, 400), default=14, show_default=True, help="How many days they span."),
+    click.option("--accounts", type=click.IntRange(3, 60), default=4, show_default=True, help="How many accounts."),
+    click.option("--start", metavar="DATE", type=When(may_be_span=False),
+                 help="The first day; 2026-03-02, with old records 2021-03-01."),
+    click.option("--era", type=click.Choice(("new", "old", "both")), default="new", show_default=True,
+                 help="Records as they are now, as before 2022, or half and half."),
+    click.option("--incidents", metavar="all|none|NAME,...", default="all", show_default=True,
+                 help="What goes wrong, or only looks so."),
+    click.option("--live", metavar="RATE", type=click.FloatRange(0, 1_000_000, min_open=True),
+                 help="Write records to stdout as JSON lines, RATE a second."),
+    click.option("--digests", is_flag=True, help="Put digest files beside the logs."),
+    click.option("-q", "--quiet", is_flag=True, help="No progress, no summary: only errors on stderr."),
+    click.option("--no-progress", is_flag=True, help="No progress bar."),
+)  # fmt: skip
 paths_argument = click.argument("paths", metavar="PATH...", nargs=-1, required=True)
 
 

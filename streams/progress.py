@@ -1,4 +1,4 @@
-"""Progress of a long read, for whoever waits at a terminal: bytes read of all, rate, time left."""
+"""Progress of a long read or of a long simulation, for whoever waits at a terminal."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from glob import iglob
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from streams.terminal import screen_of
+
+if TYPE_CHECKING:
+    from rich.progress import ProgressColumn
 
 OnBytes = Callable[[int], None]
 
@@ -24,15 +27,40 @@ def reading(paths: list[str], stream: TextIO | None, *, is_wanted: bool) -> Iter
         yield None
         return
     # rich is loaded for a bar alone: JSON lines in a pipe never need it
-    from rich.console import Console  # noqa: PLC0415
     from rich.progress import (  # noqa: PLC0415
         BarColumn,
         DownloadColumn,
-        Progress,
         TextColumn,
         TimeRemainingColumn,
         TransferSpeedColumn,
     )
+
+    columns = (
+        TextColumn("reading"), BarColumn(bar_width=None), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn(),
+    )  # fmt: skip
+    with _bar("reading", columns, stream, bytes_in(paths)) as advance:
+        yield advance
+
+
+@contextmanager
+def making(count: int, stream: TextIO | None, *, is_wanted: bool) -> Iterator[Callable[[int], None] | None]:
+    """Show a bar while so many records are made; gives what to call with each further number of them, or None."""
+    if not is_wanted or stream is None or not stream.isatty():
+        yield None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn  # noqa: PLC0415 - as above
+
+    columns = (TextColumn("making"), BarColumn(bar_width=None), MofNCompleteColumn(), TimeRemainingColumn())
+    with _bar("making", columns, stream, count) as advance:
+        yield advance
+
+
+@contextmanager
+def _bar(
+    title: str, columns: tuple[ProgressColumn, ...], stream: TextIO, total: int | None
+) -> Iterator[Callable[[int], None]]:
+    from rich.console import Console  # noqa: PLC0415 - as above
+    from rich.progress import Progress  # noqa: PLC0415
 
     screen = screen_of(stream)
     console = Console(
@@ -42,11 +70,8 @@ def reading(paths: list[str], stream: TextIO | None, *, is_wanted: bool) -> Iter
         color_system="standard" if screen.is_coloured else None,
         legacy_windows=False,
     )
-    columns = (
-        TextColumn("reading"), BarColumn(bar_width=None), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn(),
-    )  # fmt: skip
     with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("reading", total=bytes_in(paths))
+        task = progress.add_task(title, total=total)
 
         def advance(count: int) -> None:
             progress.update(task, advance=count)

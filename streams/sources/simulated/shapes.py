@@ -1,7 +1,7 @@
 """CloudTrail's own shapes, for trails that are made up: who calls, what a record looks like, and how it is filled in.
 
-A record is made once as a ``%``-template (`template`) and filled in as often as wanted, which is what makes the bench's
-hundreds of thousands cheap. What varies stands in angle brackets while the record is built: ``<account>``.
+A record is made once as a ``%``-template (`template`) and filled in as often as wanted, which is what makes millions
+cheap. What varies stands in angle brackets while the record is built: ``<account>``.
 Sources: AWS CloudTrail user guide, "CloudTrail record contents", "CloudTrail userIdentity element", "AWS Management
 Console sign-in events". Account ids, key ids and addresses are those that AWS and RFC 5737 keep for documentation.
 """
@@ -12,6 +12,7 @@ import json
 import re
 from base64 import b32encode
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
@@ -83,26 +84,39 @@ class Call(NamedTuple):
     event_type: str = "AwsApiCall"
     is_data: bool = False
     error_message: str | None = None  # beside no errorCode, as failed sign-ins have it
+    error_code: str | None = None
+    via: str | None = None  # the AWS service that makes the call on the caller's behalf, by its whole host name
 
     @property
     def is_global(self) -> bool:
         """Whether it is recorded in us-east-1, wherever it is made from."""
         return self.source in GLOBAL_SOURCES
 
+    @property
+    def command(self) -> str:
+        """The call as the AWS CLI writes it into its user agent."""
+        dashed = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", self.name).lower()
+        return f"{self.source}.{dashed}"
+
     def client(self, user_agent: str) -> str:
         """Fill the command into a user agent of the AWS CLI; another comes back as it is."""
-        dashed = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", self.name).lower()
-        return user_agent.replace("{command}", f"{self.source}.{dashed}")
+        return user_agent.replace("{command}", self.command)
 
 
+@lru_cache(maxsize=16_384)
 def unique_id(prefix: str, name: str) -> str:
     """Make an entity's unique id (AROA, AIDA): 21 characters, EXAMPLE among them, the same for the same name."""
     return f"{prefix}EXAMPLE{b32encode(sha256(name.encode()).digest())[:10].decode()}"
 
 
+_BASE32: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+_PAIRS: Final = tuple(one + other for one in _BASE32 for other in _BASE32)
+
+
 def access_key(prefix: str, bits: int) -> str:
     """Make an access key id (AKIA, ASIA) of 48 bits: 20 characters that end in EXAMPLE, as in AWS's documentation."""
-    return f"{prefix}{b32encode(bits.to_bytes(6, 'big'))[:9].decode()}EXAMPLE"
+    drawn = f"{_PAIRS[bits >> 38]}{_PAIRS[bits >> 28 & 1023]}{_PAIRS[bits >> 18 & 1023]}{_PAIRS[bits >> 8 & 1023]}"
+    return f"{prefix}{drawn}{_BASE32[bits >> 3 & 31]}EXAMPLE"
 
 
 def uuid_of(bits: int) -> str:
@@ -113,8 +127,16 @@ def uuid_of(bits: int) -> str:
 
 def expiry(at: int) -> str:
     """Write when credentials run out as AssumeRole's answer does, which is no ISO 8601: ``Mar 2, 2026, 9:05:00 AM``."""
-    when = datetime.fromtimestamp(at, UTC)
-    return f"{when:%b} {when.day}, {when.year}, {when.hour % 12 or 12}:{when:%M:%S %p}"
+    day, second = divmod(at, 86_400)
+    hour, rest = divmod(second, 3_600)
+    half = "AM" if hour < 12 else "PM"
+    return f"{_date(day)}, {hour % 12 or 12}:{rest // 60:02d}:{rest % 60:02d} {half}"
+
+
+@lru_cache(maxsize=1_024)
+def _date(day: int) -> str:
+    when = datetime.fromtimestamp(day * 86_400, UTC)
+    return f"{when:%b} {when.day}, {when.year}"
 
 
 def role_arn(account: str, role: str, path: str = "/") -> str:
@@ -202,9 +224,18 @@ def service(name: str) -> Json:
     return {"type": "AWSService", "invokedBy": name}
 
 
+def account(account_id: str, name: str) -> Json:
+    """Make the identity of somebody of another account, as the account that he comes to sees him."""
+    return {"type": "AWSAccount", "principalId": unique_id("AIDA", name), "accountId": account_id}
+
+
 def web_identity(account: str, subject: str) -> Json:
     """Make the identity that a CI job at GitHub assumes a role with."""
-    provider = f"arn:aws:iam::{account}:oidc-provider/{GITHUB}"
+    return web_identity_of(f"arn:aws:iam::{account}:oidc-provider/{GITHUB}", subject)
+
+
+def web_identity_of(provider: str, subject: str) -> Json:
+    """Make the identity that a workload assumes a role with, by a token of its OIDC provider."""
     return {
         "type": "WebIdentityUser",
         "principalId": f"{provider}:sts.amazonaws.com:{subject}",
@@ -223,7 +254,7 @@ def saml_user(provider_id: str, name: str) -> Json:
     }
 
 
-def assume_role(**more: Any) -> Call:  # noqa: ANN401 - any field of Call
+def assume_role(*, external_id: str | None = None, **more: Any) -> Call:  # noqa: ANN401 - any field of Call
     """Make AssumeRole with its whole answer. Slots: role (its name), role_id, session, key, token, expires."""
     answer = {
         "credentials": {"accessKeyId": "<key>", "sessionToken": "<token>", "expiration": "<expires>"},
@@ -232,11 +263,46 @@ def assume_role(**more: Any) -> Call:  # noqa: ANN401 - any field of Call
             "arn": "arn:aws:sts::<role_account>:assumed-role/<role>/<session>",
         },
     }
-    role = "arn:aws:iam::<role_account>:role/<role>"
+    role = "arn:aws:iam::<role_account>:role<role_path><role>"
     request: Json = {"roleArn": role, "roleSessionName": "<session>"}
+    if external_id:
+        request["externalId"] = external_id
     assumed: Json = {"accountId": "<role_account>", "type": "AWS::IAM::Role", "ARN": role}
     fields: Json = {"source": "sts", "name": "AssumeRole", "request": request, "response": answer, **more}
     return Call(resources=(assumed,), **fields)
+
+
+def assume_role_with_token(**more: Any) -> Call:  # noqa: ANN401 - any field of Call
+    """Make AssumeRoleWithWebIdentity. Slots: those of `assume_role`, subject and provider."""
+    made = assume_role()
+    answer = (made.response or {}) | {
+        "subjectFromWebIdentityToken": "<subject>",
+        "provider": "<provider>",
+        "audience": "sts.amazonaws.com",
+    }
+    return made._replace(name="AssumeRoleWithWebIdentity", response=answer, **more)
+
+
+def assume_role_with_saml() -> Call:
+    """Make AssumeRoleWithSAML. Slots: those of `assume_role`, provider (an ARN), assertion (its id), issuer (a URL)."""
+    made = assume_role()
+    answer = {
+        "subjectType": "persistent",
+        "issuer": "<issuer>",
+        **(made.response or {}),
+        "subject": "<session>",
+        "audience": "https://signin.aws.amazon.com/saml",
+    }
+    request = {
+        "sAMLAssertionID": "_<assertion>",
+        **(made.request or {}),
+        "durationSeconds": 28800,
+        "principalArn": "<provider>",
+    }
+    provider = {"accountId": "<role_account>", "type": "AWS::IAM::SAMLProvider", "ARN": "<provider>"}
+    return made._replace(
+        name="AssumeRoleWithSAML", request=request, response=answer, resources=(*made.resources, provider)
+    )
 
 
 def console_login(*, mfa: bool = False, failure: str | None = None, name: str = "ConsoleLogin") -> Call:
@@ -264,26 +330,30 @@ def template(
     console: bool = False,
     endpoint: bool = False,
     shared: bool = False,
+    old: bool = False,
 ) -> str:
     """Make a record's ``%``-template.
 
     `direct`: by the caller's own client, thus with TLS details (the console's servers leave them out); `console`: with
-    credentials of a console session; `endpoint`: through a VPC endpoint; `shared`: recorded in two accounts.
+    credentials of a console session; `endpoint`: through a VPC endpoint; `shared`: recorded in two accounts; `old`: as
+    records were before 2022, without TLS details and flags.
     Slots of every record: identity (JSON), time, region, address, agent, event_id, request_id, account, actor (an ARN);
     shared_id for a shared one, and those of the call.
     """
     sign_in = call.event_type == "AwsConsoleSignIn"
+    direct = direct and call.via is None and not old
     region = GLOBAL_REGION if call.is_global else "<region>"
     record: Json = {
-        "eventVersion": _VERSIONS.get(call.source, "1.11"),
+        "eventVersion": _OLD_VERSION if old else _VERSIONS.get(call.source, "1.11"),
         "userIdentity": "<identity>",
         "eventTime": "<time>",
         "eventSource": f"{call.source}.amazonaws.com",
         "eventName": call.name,
         "awsRegion": region,
-        "sourceIPAddress": "<address>",
-        "userAgent": "<agent>",
+        "sourceIPAddress": call.via or "<address>",
+        "userAgent": call.via or "<agent>",
         **(_denial(call) if denied else {}),
+        **({"errorCode": call.error_code} if call.error_code else {}),
         **({"errorMessage": call.error_message} if call.error_message else {}),
         "requestParameters": None if denied else call.request,
         "responseElements": None if denied else call.response,
@@ -296,15 +366,16 @@ def template(
         "managementEvent": not call.is_data,
         "recipientAccountId": "<account>",
         **({"sharedEventID": "<shared_id>"} if shared else {}),
-        **({"vpcEndpointId": "vpce-0example0<account>"} if endpoint else {}),
+        **({"vpcEndpointId": "vpce-0example0<account>"} if endpoint and call.via is None else {}),
         "eventCategory": "Data" if call.is_data else "Management",
         **({"tlsDetails": _tls(call, region)} if _has_tls(call, direct, console) else {}),
-        **({"sessionCredentialFromConsole": "true"} if console else {}),
+        **({"sessionCredentialFromConsole": "true"} if console and not old else {}),
     }
     text = json.dumps(record, separators=(",", ":")).replace("%", "%%").replace('"<identity>"', "%(identity)s")
     return re.sub(r"<(\w+)>", r"%(\1)s", text)
 
 
+_OLD_VERSION: Final = "1.08"
 _VERSIONS: Final = {"signin": "1.08", "sts": "1.08", "ec2": "1.10", "config": "1.09", "autoscaling": "1.08"}
 _DENIALS: Final = {
     "ec2": "Client.UnauthorizedOperation",
@@ -344,8 +415,8 @@ def _tls(call: Call, region: str) -> Json:
     return {"tlsVersion": "TLSv1.3", "cipherSuite": "TLS_AES_128_GCM_SHA256", "clientProvidedHostHeader": host}
 
 
-def log_path(account: str, region: str, delivered_at: int, unique: str) -> str:
+def log_path(account: str, region: str, delivered_at: int, unique: str, organisation: str = ORGANISATION) -> str:
     """Name a log file as an organisation's trail does; `delivered_at` in seconds since 1970, `unique` 16 characters."""
     when = datetime.fromtimestamp(delivered_at, UTC)
-    folder = f"AWSLogs/{ORGANISATION}/{account}/CloudTrail/{region}/{when:%Y/%m/%d}"
+    folder = f"AWSLogs/{organisation}/{account}/CloudTrail/{region}/{when:%Y/%m/%d}"
     return f"{folder}/{account}_CloudTrail_{region}_{when:%Y%m%dT%H%MZ}_{unique}.json.gz"
