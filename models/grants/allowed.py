@@ -17,9 +17,9 @@ from msgspec import Struct
 from models.grants.cells import Cell, Cells, Element, cells_of
 from models.grants.conditions import Clause, outcomes
 from models.grants.document import Policy, Statement
-from models.grants.match import EVERYTHING, TooComplexError
+from models.grants.match import EVERYTHING, Glob, TooComplexError
 
-MAX_CELLS: Final = 300_000  # actions times resources times principals
+MAX_CELLS: Final = 300_000  # of resources, for each cell of actions
 MAX_CASES: Final = 20_000  # ways in which the conditions of one cell may hold
 ANYBODY: Final = Element((EVERYTHING,))
 
@@ -60,6 +60,7 @@ class Meeting(NamedTuple):
     action: Cell
     resource: Cell
     principal: Cell
+    patterns: list[Glob]  # of resources, which the resource's cell counts by
     is_sure: bool
 
 
@@ -77,16 +78,12 @@ class Comparison:
             for statement in self.statements
         ]
         self._clauses = list(clauses)
+        self._resource_cells: dict[int, Cells] = {}
 
     @cached_property
     def actions(self) -> Cells:
         """The cells of actions."""
         return cells_of([each.actions for each in self.statements], are_actions=True)
-
-    @cached_property
-    def resources(self) -> Cells:
-        """The cells of resources."""
-        return cells_of([each.resources for each in self.statements])
 
     @cached_property
     def principals(self) -> Cells:
@@ -135,26 +132,40 @@ class Comparison:
         """
         if self.sides[before][:3] == self.sides[after][:3]:
             return  # the same statements, in whatever order
-        actions, resources, principals = self.actions.cells, self.resources.cells, self.principals.cells
-        if len(actions) * len(resources) * len(principals) > MAX_CELLS:
-            raise TooComplexError("too many different actions and resources meet")
+        old, new = self.sides[before], self.sides[after]
         known: dict[int, tuple[bool, bool]] = {}
-        wanted = self.sides[after].allow
-        for principal in principals:
-            for action in actions:
+        count = 0
+        for principal in self.principals.cells:
+            for action in self.actions.cells:
                 both = action.mask & principal.mask
-                if not both & wanted:
+                if not both & new.allow or _limited(old, both) == _limited(new, both):
                     continue
-                for resource in resources:
-                    mask = both & resource.mask
-                    if not mask & wanted:
+                resources = self._resources(both)
+                count += len(resources.cells)
+                if count > MAX_CELLS:
+                    raise TooComplexError("too many different actions and resources meet")
+                for resource in resources.cells:
+                    mask = resource.mask
+                    if not mask & new.allow:
                         continue
                     parted = known.get(mask)
                     if parted is None:
-                        parted = known[mask] = self._parts(mask, self.sides[before], self.sides[after])
+                        parted = known[mask] = self._parts(mask, old, new)
                     if parted[0]:
                         is_sure = parted[1] and action.is_sure and resource.is_sure and principal.is_sure
-                        yield Meeting(mask, action, resource, principal, is_sure)
+                        yield Meeting(mask, action, resource, principal, resources.patterns, is_sure)
+
+    def _resources(self, mask: int) -> Cells:
+        """Give the cells of resources that the statements of a mask tell apart, in bits of all statements."""
+        found = self._resource_cells.get(mask)
+        if found is None:
+            numbers = list(_bits(mask))
+            local = cells_of([self.statements[number].resources for number in numbers])
+            spread = [
+                cell._replace(mask=sum(1 << numbers[place] for place in _bits(cell.mask))) for cell in local.cells
+            ]
+            found = self._resource_cells[mask] = Cells(spread, local.patterns)
+        return found
 
     def _parts(self, mask: int, before: Side, after: Side) -> tuple[bool, bool]:
         """Decide for the statements of one cell whether the later side may allow more than the earlier, and for sure."""
@@ -223,6 +234,11 @@ def _products(choices: list[list[tuple[int, bool]]]) -> Iterator[tuple[int, bool
     for mask, is_sure in choices[0]:
         for rest, rest_is_sure in _products(choices[1:]):
             yield mask | rest, is_sure and rest_is_sure
+
+
+def _limited(side: Side, mask: int) -> tuple[int, int, int | None]:
+    """Give what a side has among the statements of a mask."""
+    return mask & side.allow, mask & side.deny, None if side.bound is None else mask & side.bound
 
 
 def _sorted(element: Element) -> Element:

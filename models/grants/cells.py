@@ -13,9 +13,10 @@ from typing import Final, NamedTuple
 
 from models.grants.match import ANY, FIRST_VARIABLE, Automaton, Glob, TooComplexError, contains
 
-MAX_WORK: Final = 400_000  # automaton steps times patterns; beyond it nothing is decided
+MAX_WORK: Final = 200_000  # steps of the automaton and stars settled in them; beyond it nothing is decided
 MAX_OPEN: Final = 6  # patterns with variables that may hold or not at one place
 
+_START: Final = 5  # characters by which patterns are told apart before they are matched
 _OTHER: Final = "\N{WHITE SQUARE}"  # shown for the character that no pattern names
 _COLON: Final = ord(":")
 
@@ -86,11 +87,15 @@ def cells_of(elements: Sequence[Element], *, are_actions: bool = False) -> Cells
     universal = sum(1 << index for index, pattern in wild if pattern.is_everything)
     wild = [(index, pattern) for index, pattern in wild if not pattern.is_everything]
     has_variables = any(pattern.has_variable for _, pattern in wild)
+    by_start: dict[str, list[tuple[int, Glob]]] = {}
+    for other, pattern in wild:
+        by_start.setdefault(pattern.prefix[:_START], []).append((other, pattern))
     for text, index in plain.items():
         if text and (not are_actions or _is_action(text)):
             hits = universal | 1 << index
             open_ones = 0
-            for other, pattern in wild:
+            starts = (text[:length] for length in range(min(len(text), _START) + 1))
+            for other, pattern in (each for start in starts for each in by_start.get(start, ())):
                 if pattern.has_variable:
                     open_ones |= (1 << other) if pattern.widest().matches(text) else 0
                 elif pattern.matches(text):
@@ -102,11 +107,13 @@ def cells_of(elements: Sequence[Element], *, are_actions: bool = False) -> Cells
     # First variables as texts of their own, each value unlike all else: such combinations are certain. Then as any
     # text at all, which adds what may depend on their values.
     is_sure = all(ANY not in pattern.tokens for _, pattern in wild)
-    for hits, example, _ in _reached([(index, pattern.tokens) for index, pattern in wild], are_actions=False):
+    for hits, example, _ in _reached(
+        [(index, pattern.tokens) for index, pattern in wild], found.owners, are_actions=False
+    ):
         found.add(universal | hits, example, is_sure=is_sure)
     widest = [(index, pattern.widest().tokens) for index, pattern in wild]
     depends = sum(1 << index for index, pattern in wild if pattern.has_variable)
-    for hits, example, _ in _reached(widest, are_actions=False):
+    for hits, example, _ in _reached(widest, _apart(len(patterns)), are_actions=False):
         _add_open(found, universal | (hits & ~depends), hits & depends, patterns, example)
     return Cells(list(found.cells.values()), patterns)
 
@@ -118,6 +125,9 @@ def _is_action(text: str) -> bool:
 
 def _add_open(found: _Found, hits: int, open_ones: int, patterns: list[Glob], example: str) -> None:
     """Add each way in which patterns with variables may hold or not; several at once hang together, so are not sure."""
+    if not open_ones:
+        found.add(hits, example, is_sure=True)
+        return
     numbers = [index for index in range(len(patterns)) if open_ones >> index & 1]
     if len(numbers) > MAX_OPEN:
         raise TooComplexError("too many patterns with policy variables meet")
@@ -135,6 +145,11 @@ def _repeats(pattern: Glob) -> bool:
     return len(set(variables)) < len(variables)
 
 
+def _apart(count: int) -> list[int]:
+    """Make owners of which none stands for another: with variables it matters which patterns match."""
+    return [1 << index for index in range(count)]
+
+
 def _walk(
     found: _Found,
     patterns: list[Glob],
@@ -147,7 +162,9 @@ def _walk(
     """Add what texts beside the plain ones match."""
     sure: dict[int, str] = {}
     doubtful: dict[int, str] = {}
-    for hits, example, is_new in _reached([(index, each.tokens) for index, each in wild], are_actions=are_actions):
+    for hits, example, is_new in _reached(
+        [(index, each.tokens) for index, each in wild], found.owners, are_actions=are_actions
+    ):
         if is_new or example not in plain:
             sure.setdefault(hits, example)
         else:
@@ -155,27 +172,32 @@ def _walk(
     if any(hits not in sure for hits in doubtful):
         # A combination was met only at a text that is itself a pattern: walk once more with those as patterns too.
         every = [(index, each.tokens) for index, each in enumerate(patterns) if not each.is_everything]
-        sure = {hits: example for hits, example, _ in _reached(every, are_actions=are_actions)}
+        sure = {hits: example for hits, example, _ in _reached(every, found.owners, are_actions=are_actions)}
     for hits, example in sure.items():
         found.add(universal | hits, example, is_sure=True)
 
 
-def _reached(wild: list[tuple[int, tuple[int, ...]]], *, are_actions: bool) -> Iterator[tuple[int, str, bool]]:
-    """Walk the patterns' common automaton: yields what matches, an example, and whether that names a new character."""
-    automaton = Automaton([tokens for _, tokens in wild])
-    bits = [(end, 1 << index) for (index, _), end in zip(wild, automaton.end_of, strict=True)]
+def _reached(
+    wild: list[tuple[int, tuple[int, ...]]], owners: list[int], *, are_actions: bool
+) -> Iterator[tuple[int, str, bool]]:
+    """Walk the patterns' common automaton: yields what matches, an example, and whether that names a new character.
+
+    Where a pattern's last star is reached it matches whatever comes; other patterns of the same elements alone are
+    then no longer followed.
+    """
+    automaton = Automaton([tokens for _, tokens in wild], [owners[index] for index, _ in wild])
+    bits = {end: 1 << index for (index, _), end in zip(wild, automaton.end_of, strict=True)}
     phases = _ACTION_PHASES if are_actions else _TEXT_PHASES
     seen = {(automaton.start, 0, False)}
     waiting = deque([(automaton.start, 0, False, "")])
     yielded: set[tuple[int, bool]] = set()
-    work = 0
     while waiting:
         state, phase, is_new, text = waiting.popleft()
         if phase == phases.accepting:
             reached = state & automaton.ends
             if (reached, is_new) not in yielded:
                 yielded.add((reached, is_new))
-                yield sum(bit for end, bit in bits if reached & end), text, is_new
+                yield _joined(bits, reached), text, is_new
         for char in (None, *automaton.next_chars(state), *((_COLON,) if are_actions else ())):
             onward = phases.after_colon[phase] if char == _COLON else phases.after_char[phase]
             if onward is None:
@@ -185,9 +207,16 @@ def _reached(wild: list[tuple[int, tuple[int, ...]]], *, are_actions: bool) -> I
                 seen.add(key)
                 shown = _OTHER if char is None or char < 0 else chr(char)
                 waiting.append((*key, text + shown))
-        work += len(wild) + 1
-        if work > MAX_WORK:
+        if automaton.work > MAX_WORK:
             raise TooComplexError("too many patterns overlap")
+
+
+def _joined(bits: dict[int, int], reached: int) -> int:
+    hits = 0
+    while reached:
+        hits |= bits[reached & -reached]
+        reached &= reached - 1
+    return hits
 
 
 class _Phases(NamedTuple):

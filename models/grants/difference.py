@@ -12,7 +12,7 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from models.grants.allowed import Comparison, Holding, Meeting, Side
-from models.grants.cells import Cell, Cells, Element
+from models.grants.cells import Cell, Element
 from models.grants.conditions import Clause
 from models.grants.document import Statement
 from models.grants.match import Glob, TooComplexError, contains
@@ -82,12 +82,12 @@ def grants(comparison: Comparison, meetings: Iterable[Meeting], side: Side) -> t
     actions: dict[int, dict[str, None]] = {}
     resources: dict[int, dict[str, None]] = {}
     principals: dict[int, dict[str, None]] = {}
-    shown: dict[tuple[int, int, int], tuple[str, ...]] = {}
+    shown: dict[tuple[int, int, int, int], tuple[str, ...]] = {}
 
-    def show(dimension: int, cells: Cells, cell: Cell, number: int, element: Element) -> tuple[str, ...]:
-        key = (dimension, cell.mask, number)
+    def show(dimension: int, patterns: list[Glob], cell: Cell, number: int, element: Element) -> tuple[str, ...]:
+        key = (dimension, cell.mask, number, id(patterns))
         if key not in shown:
-            shown[key] = _reaching(cells, cell, element)
+            shown[key] = _reaching(patterns, cell, element)
         return shown[key]
 
     for meeting in meetings:
@@ -96,14 +96,16 @@ def grants(comparison: Comparison, meetings: Iterable[Meeting], side: Side) -> t
                 continue
             statement = origin.statement
             actions.setdefault(number, {}).update(
-                dict.fromkeys(show(0, comparison.actions, meeting.action, number, statement.actions))
+                dict.fromkeys(show(0, comparison.actions.patterns, meeting.action, number, statement.actions))
             )
             resources.setdefault(number, {}).update(
-                dict.fromkeys(show(1, comparison.resources, meeting.resource, number, statement.resources))
+                dict.fromkeys(show(1, meeting.patterns, meeting.resource, number, statement.resources))
             )
             if statement.principals is not None:
                 principals.setdefault(number, {}).update(
-                    dict.fromkeys(show(2, comparison.principals, meeting.principal, number, statement.principals))
+                    dict.fromkeys(
+                        show(2, comparison.principals.patterns, meeting.principal, number, statement.principals)
+                    )
                 )
     return tuple(
         Grant(
@@ -128,13 +130,14 @@ def _written(clause: Clause) -> str:
     return f"{clause.operator} {clause.key} {', '.join(values)[:200]}"
 
 
-def _reaching(cells: Cells, cell: Cell, element: Element) -> tuple[str, ...]:
+def _reaching(patterns: list[Glob], cell: Cell, element: Element) -> tuple[str, ...]:
     """List an element's patterns that match in a cell, or those narrower ones of other statements that bound it."""
     if element.is_not:
         return tuple(f"not:{pattern.text}" for pattern in element.patterns)
-    hit = [pattern for number, pattern in enumerate(cells.patterns) if cell.hits >> number & 1]
-    own = [pattern for pattern in hit if pattern in element.patterns]
-    narrower = [each for each in hit if each not in own and any(_lies_within(each, mine) for mine in own)]
+    hit = [pattern for number, pattern in enumerate(patterns) if cell.hits >> number & 1]
+    named = set(element.patterns)
+    own = [pattern for pattern in hit if pattern in named]
+    narrower = [each for each in hit if each not in named and any(_lies_within(each, mine) for mine in own)]
     if not narrower:
         return tuple(pattern.text for pattern in own)
     loose = [mine for mine in own if not any(_lies_within(each, mine) for each in narrower)]
@@ -150,7 +153,7 @@ def _lies_within(inner: Glob, outer: Glob) -> bool:
 
 def _doubt(comparison: Comparison, meeting: Meeting) -> str:
     if not meeting.resource.is_sure:
-        texts = [each.text for each in comparison.resources.patterns if each.has_variable]
+        texts = [each.text for each in meeting.patterns if each.has_variable]
         return f"hangs on the values of policy variables: {', '.join(texts[:3])}"
     keys = {clause.key for statement in comparison.statements for clause in statement.tests}
     return f"hangs on conditions that cannot be compared: {', '.join(sorted(keys)[:5])}"

@@ -263,11 +263,12 @@ class Automaton:
     of states stays near the length of the patterns, and only ``?`` behind stars can make it grow.
     """
 
-    def __init__(self, patterns: list[tuple[int, ...]]) -> None:
+    def __init__(self, patterns: list[tuple[int, ...]], owners: list[int] | None = None) -> None:
         self.stars = self.anys = self.start = self.ends = 0
         self.chars: dict[int, int] = {}
         self.end_of: list[int] = []
-        self._ranges: list[tuple[int, int]] = []  # (all places, star places) of patterns that have a star
+        self.work = 0  # stars settled, which is what steps cost
+        self._places: dict[int, int] = {}  # by star: all places of its pattern
         offset = 0
         for tokens in patterns:
             self.start |= 1 << offset
@@ -284,9 +285,13 @@ class Automaton:
             self.ends |= end
             self.end_of.append(end)
             self.stars |= stars
-            if stars:
-                self._ranges.append(((end << 1) - (1 << offset), stars))
+            while stars:
+                self._places[stars & -stars] = (end << 1) - (1 << offset)
+                stars &= stars - 1
             offset += len(tokens) + 1
+        self._settled: dict[int, int] = {}  # by last star of a pattern that ends in it: places not to be followed on
+        if owners is not None:
+            self._settled = self._covered(patterns, owners)
         self.start = self._settle(self.start)
 
     def step(self, state: int, char: int | None) -> int:
@@ -304,10 +309,37 @@ class Automaton:
 
     def _settle(self, state: int) -> int:
         state |= (state & self.stars) << 1
-        for places, stars in self._ranges:
-            if reached := state & stars:
-                state &= ~places | -(1 << (reached.bit_length() - 1))
+        reached = state & self.stars
+        self.work += 1
+        while reached:
+            last = 1 << (reached.bit_length() - 1)
+            places = self._places[last]
+            state &= ~places | -last
+            reached &= ~places
+            self.work += 1
+            if (covered := self._settled.get(last)) is not None:
+                state &= ~covered
+                reached &= ~covered
         return state
+
+    def _covered(self, patterns: list[tuple[int, ...]], owners: list[int]) -> dict[int, int]:
+        """List by patterns that end in a star the places of all that say nothing once such a one matches for good."""
+        by_owner: dict[int, int] = {}
+        places_of: list[int] = []
+        offset = 0
+        for number, end in enumerate(self.end_of):
+            places_of.append((end << 1) - (1 << offset))
+            offset = end.bit_length()
+            by_owner[owners[number]] = by_owner.get(owners[number], 0) | places_of[-1]
+        settled: dict[int, int] = {}
+        below: dict[int, int] = {}
+        for number, tokens in enumerate(patterns):
+            if tokens and tokens[-1] == STAR:
+                owner = owners[number]
+                if owner not in below:
+                    below[owner] = sum(places for other, places in by_owner.items() if not other & ~owner)
+                settled[self.end_of[number] >> 1] = below[owner] & ~places_of[number]
+        return settled
 
 
 def _walk_contains(outer: tuple[int, ...], inner: tuple[int, ...]) -> bool:

@@ -188,7 +188,7 @@ def test_duplicate_keys_are_read_both_ways() -> None:
     hidden = read('{"Effect": "Allow", "Action": "*", "action": "s3:Get*", "Resource": "*"}')
     assert [each.actions.patterns[0].text for each in hidden.statements] == ["s3:Get*", "*"]
     assert hidden.doubts == ("duplicate key /Statement/0/action",)
-    assert weaknesses(Holding((hidden,)))[-1].rule == "W1"
+    assert "W1" in {each.rule for each in weaknesses(Holding((hidden,)))}
     assert read('{"Effect": "Deny", "Action": "*", "Action": "s3:*", "Resource": "*"}').statements == ()
     block = (
         '{"Effect": "Allow", "Action": "a:b", "Resource": "*", "Condition": {"Bool": {"k": true}, "Bool": {"l": true}}}'
