@@ -162,6 +162,8 @@ def _plain(piece: Piece, pattern: Glob, *, on_everything: bool) -> tuple[Rule, S
         return _unlisted(piece, pattern, on_everything=on_everything)
     if not action.has_resources or action.level == LIST or is_denied(piece, pattern.literal):
         return None
+    if pattern.literal == PASS_ROLE and services_passed_to(piece.statement) is not None:
+        return None
     if not on_everything and not _reaches_every(piece.resources, action):
         return None
     return "W6", _severity(action.level), action.level
