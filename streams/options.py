@@ -202,6 +202,10 @@ simulating_options = _options(
     click.option("-q", "--quiet", is_flag=True, help="No progress, no summary: only errors on stderr."),
     click.option("--no-progress", is_flag=True, help="No progress bar."),
 )  # fmt: skip
+policy_options = _options(
+    click.option("--strict", is_flag=True, help="Exit with 3 if a policy could not be read."),
+    click.option("-q", "--quiet", is_flag=True, help="No summary: only errors on stderr."),
+)  # fmt: skip
 paths_argument = click.argument("paths", metavar="PATH...", nargs=-1, required=True)
 
 

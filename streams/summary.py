@@ -39,9 +39,9 @@ def summarise(options: Options, result: Result, shown: list[Finding] | None) -> 
 def summary_of(result: Result, shown: list[Finding] | None) -> list[str]:
     """Sum up a replay in a few lines; shown is what findings were printed, None where none were asked for."""
     summary = result.summary
-    lines = [f"read        {_count(summary.files, 'file')}, {_count(summary.events, 'event')}{_extent(summary)}"]
+    lines = [f"read        {counted(summary.files, 'file')}, {counted(summary.events, 'event')}{_extent(summary)}"]
     left_out = [
-        _count(number, noun)
+        counted(number, noun)
         for number, noun in (
             (summary.duplicates, "duplicate"), (summary.digests, "digest file"),
             (summary.insights, "Insights record"), (summary.others, "other file"),
@@ -51,15 +51,15 @@ def summary_of(result: Result, shown: list[Finding] | None) -> list[str]:
     if left_out:
         lines.append(f"left out    {', '.join(left_out)}")
     if summary.repaired:
-        lines.append(f"repaired    {_count(summary.repaired, 'record')} with an odd value, read all the same")
+        lines.append(f"repaired    {counted(summary.repaired, 'record')} with an odd value, read all the same")
     if summary.rejected:
-        lines.append(f"REJECTED    {_count(summary.rejected, 'record')} could not be read; --rejects FILE keeps all")
+        lines.append(f"REJECTED    {counted(summary.rejected, 'record')} could not be read; --rejects FILE keeps all")
     lines += [f"            {_sample(each)}" for each in summary.samples[:MAX_SAMPLES]]
     classes: Counter[str] = Counter(each.class_ for each in result.principals)
-    lines.append(f"principals  {_tally(len(result.principals), classes, CLASSES)}")
+    lines.append(f"principals  {tally(len(result.principals), classes, CLASSES)}")
     if shown is not None:
         severities = Counter(each.severity for each in shown if each.stage == "live")
-        notes = [_tally(len(shown), severities, SEVERITIES)]
+        notes = [tally(len(shown), severities, SEVERITIES)]
         if shadow := sum(each.stage == "shadow" for each in shown):
             notes.append(f"{shadow:,} in shadow")
         if len(shown) < len(result.findings):
@@ -75,7 +75,7 @@ def summary_of(result: Result, shown: list[Finding] | None) -> list[str]:
 def faults(summary: Summary) -> list[str]:
     """Name the detectors that failed, and how often."""
     return [
-        f"FAULT       detector {name} failed on {_count(times, 'event')}: findings of it may be missing"
+        f"FAULT       detector {name} failed on {counted(times, 'event')}: findings of it may be missing"
         for name, times in sorted(summary.detector_errors.items())
     ]
 
@@ -93,13 +93,14 @@ def _sample(rejected: Rejected) -> str:
     return f"{rejected.file}, record {rejected.record}{field}: {rejected.reason}"
 
 
-def _tally(total: int, counts: Counter[str], order: Sequence[str]) -> str:
+def tally(total: int, counts: Counter[str], order: Sequence[str]) -> str:
     """Write ``12: 3 high, 9 low``, in the order given."""
     parts = ", ".join(f"{counts[each]:,} {each}" for each in order if counts[each])
     return f"{total:,}: {parts}" if parts else f"{total:,}"
 
 
-def _count(number: int, noun: str) -> str:
+def counted(number: int, noun: str) -> str:
+    """Write ``1 file`` or ``1,234 files``."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, cast
 
 from streams.terminal import Screen
 
-What = Literal["findings", "principals", "detectors", "explanations"]
+What = Literal["findings", "principals", "detectors", "explanations", "weaknesses", "differences"]
 Write = Callable[[list[Any], Screen], Iterator[str]]
 
 FORMATS: Final[dict[What, tuple[str, ...]]] = {
@@ -20,6 +20,8 @@ FORMATS: Final[dict[What, tuple[str, ...]]] = {
     "principals": ("table", "jsonl", "csv"),
     "detectors": ("table", "jsonl", "markdown"),
     "explanations": ("table", "jsonl"),
+    "weaknesses": ("table", "jsonl"),
+    "differences": ("table", "jsonl"),
 }
 
 

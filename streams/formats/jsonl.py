@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct
@@ -14,6 +14,9 @@ from models.explanation import Explanation
 from models.facts import LADDER, Facts
 from models.finding import Finding, Severity, Stage
 from streams.terminal import Screen, safe_json
+
+if TYPE_CHECKING:
+    from streams.policies import Answer, Changed
 
 
 class Entry(Struct, frozen=True):
@@ -55,6 +58,16 @@ def detectors(rules: list[Rule[Any]], screen: Screen) -> Iterator[str]:  # noqa:
 def explanations(told: list[Explanation], screen: Screen) -> Iterator[str]:  # noqa: ARG001
     """Write stories."""
     return map(line, told)
+
+
+def weaknesses(found: list[Answer], screen: Screen) -> Iterator[str]:  # noqa: ARG001
+    """Write what is wrong with policies."""
+    return map(line, found)
+
+
+def differences(found: list[Changed], screen: Screen) -> Iterator[str]:  # noqa: ARG001
+    """Write what changes of policies newly allow."""
+    return map(line, found)
 
 
 def line(value: object) -> str:

@@ -6,7 +6,7 @@ Every string goes through `visible` and into a Text: nothing of the data is ever
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from rich.table import Table
 from rich.text import Text
@@ -32,11 +32,16 @@ from streams.formats.explanation import tell
 from streams.formats.jsonl import Entry, entry
 from streams.terminal import Screen, shorten, visible
 
+if TYPE_CHECKING:
+    from streams.policies import Answer, Changed
+
 MEDIUM: Final = 110  # columns from which who and whom stand beside the title
 WIDE: Final = 190  # columns from which a finding or a principal is one line
 GAP: Final = 2  # columns between columns
 SESSIONS: Final = ">sessions\nh/m/u"  # human, machine, unknown
 
+CHANGE_STYLES: Final = {"widened": "bold red", "narrowed": "green", "same": "dim", "unknown": "yellow"}
+MAX_LISTED: Final = 6  # actions or resources of one row
 KIND_STYLES: Final = {"human": "green", "machine": "blue", "mixed": "bold yellow", "unknown": "dim"}
 
 
@@ -103,6 +108,51 @@ def detectors(rules: list[Rule[Any]], screen: Screen) -> Iterator[str]:
             lines.append(Text(f"settings: {settings}", "dim"))
         _add_apart(table, badge(each.severity), stack(*lines))
     return rendered(table, screen)
+
+
+def weaknesses(found: list[Answer], screen: Screen) -> Iterator[str]:
+    """Write what is wrong with policies, in the order given."""
+    if not found:
+        return iter(["Nothing found.\n"])
+    table = _table("severity", "what is wrong")
+    room = screen.width - 8 - GAP
+    for each in found:
+        head = Text(each.rule, "bold")
+        head.append(f"  {shorten(visible(each.file), room // 2)} {visible(each.pointer)}", "dim")
+        lines = [
+            head,
+            Text(visible(each.why)),
+            Text(f"actions: {_some(each.actions)}", "dim"),
+            Text(f"on: {_some(each.resources)}", "dim"),
+            Text(visible(each.fix), "dim"),
+        ]
+        _add_apart(table, badge(each.severity), stack(*lines))
+    return rendered(table, screen)
+
+
+def differences(found: list[Changed], screen: Screen) -> Iterator[str]:
+    """Write what changes of policies newly allow."""
+    if not found:
+        return iter(["No difference.\n"])
+    table = _table("change", "what is allowed")
+    for each in found:
+        lines = [Text(visible(each.entity), "bold")] if each.entity else []
+        if each.why:
+            lines.append(Text(visible(each.why)))
+        for sign, grants, style in (("+", each.added, "red"), ("-", each.removed, "green")):
+            for grant in grants:
+                where = f"{sign} {visible(grant.pointer)} {_some(grant.actions)} on {_some(grant.resources)}"
+                who = f" for {_some(grant.principals)}" if grant.principals else ""
+                when = f" if {_some(grant.conditions)}" if grant.conditions else ""
+                lines.append(Text(f"{where}{who}{when}", style))
+        _add_apart(table, Text(each.change, CHANGE_STYLES[each.change]), stack(*(lines or [Text("as before")])))
+    return rendered(table, screen)
+
+
+def _some(texts: tuple[str, ...]) -> str:
+    """List the first few of many."""
+    more = f" and {len(texts) - MAX_LISTED:,} more" if len(texts) > MAX_LISTED else ""
+    return ", ".join(visible(each) for each in texts[:MAX_LISTED]) + more
 
 
 def _facts(each: Entry) -> str:
