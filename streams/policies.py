@@ -60,6 +60,7 @@ class Subject:
     entity: str | None
     holding: Holding
     is_latent: bool = False
+    account: str | None = None  # where it is known
 
 
 @dataclass
@@ -77,7 +78,7 @@ def check(paths: Iterable[str], settings: Settings, reading: Reading) -> Iterato
     for path in paths:
         seen: set[Answer] = set()
         for subject in subjects(path, reading):
-            for answer in _answers(path, subject, outside):
+            for answer in _answers(path, subject, _with_own(outside, subject)):
                 if answer not in seen:  # several entities hold the same statement
                     seen.add(answer)
                     yield answer
@@ -102,6 +103,10 @@ def outside_of(settings: Settings) -> Outside:
     organisation = settings.organisation
     own = {*organisation.accounts, *([organisation.management_account] if organisation.management_account else ())}
     return Outside(frozenset(own), frozenset(organisation.trusted_accounts))
+
+
+def _with_own(outside: Outside, subject: Subject) -> Outside:
+    return outside if subject.account is None else Outside(outside.own | {subject.account}, outside.trusted)
 
 
 def subjects(path: str, reading: Reading) -> Iterator[Subject]:
@@ -203,12 +208,14 @@ class _Inventory:
                 held += groups.get(str(name), [])
             yield Subject(str(user.get("Arn")), Holding(tuple(held), self._boundary(user, where)))
         for where, role in self._entities("RoleDetailList"):
+            if ":role/aws-service-role/" in str(role.get("Arn")):
+                continue  # AWS's own to write, and nobody else's
             held = self._held(role, where, "RolePolicyList")
             yield Subject(str(role.get("Arn")), Holding(tuple(held), self._boundary(role, where)))
             for trust in self._documents.read(
                 role.get("AssumeRolePolicyDocument"), f"{where}/AssumeRolePolicyDocument"
             ):
-                yield Subject(f"{role.get('Arn')} trust", Holding((trust,)))
+                yield Subject(f"{role.get('Arn')} trust", Holding((trust,)), account=_account(role))
         for arn, policies in self._managed.items():
             if arn not in self._attached and not arn.startswith("arn:aws:iam::aws:") and policies:
                 yield Subject(arn, Holding(tuple(policies)), is_latent=True)
@@ -247,6 +254,11 @@ class _Inventory:
                 self._documents.complain(f"{where}: the document of {arn} is not in the inventory")
             self._managed[arn] = [] if document is None else self._documents.read(document, where)
         return self._managed[arn]
+
+
+def _account(entity: dict[str, Any]) -> str | None:
+    parts = str(entity.get("Arn")).split(":")
+    return parts[4] if len(parts) > 5 else None
 
 
 def _answers(path: str, subject: Subject, outside: Outside) -> Iterator[Answer]:
