@@ -8,14 +8,15 @@ list.
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator
 from functools import cache, lru_cache
+from itertools import accumulate
 from typing import Final, Literal, NamedTuple
 
 import msgspec
 
-from models.grants.match import STAR, Automaton, Glob, TooComplexError, contains, glob
+from models.grants.match import STAR, Glob, TooComplexError, contains, glob
 from models.grants.tables import ServiceRow, action_table
 
 Level = Literal["permissions management", "write", "tagging", "read", "list"]
@@ -49,24 +50,42 @@ class Action(NamedTuple):
         return f"{self.service}:{self.name}"
 
 
+class Index:
+    """Names in one text, one a line, to find those that hold a piece of text without looking at the others."""
+
+    def __init__(self, names: list[str]) -> None:
+        self._names = names
+        self._text = "\n".join(names)
+        self._starts = list(accumulate((len(name) + 1 for name in names[:-1]), initial=0))
+
+    def search(self, pattern: Glob) -> Iterator[tuple[int, bool]]:
+        """List the places of the names that hold a pattern's longest plain piece, and whether they match it."""
+        piece = _longest_piece(pattern.tokens)
+        at = self._text.find(piece)
+        while 0 <= at < len(self._text):
+            place = bisect_right(self._starts, at) - 1
+            yield place, pattern.matches(self._names[place])
+            if place + 1 == len(self._starts):
+                return
+            at = self._text.find(piece, self._starts[place + 1])
+
+
 class Service(NamedTuple):
     """One service's actions by lower-case name, in order, and its resource types' ARNs as patterns."""
 
     prefix: str
     names: list[str]
     actions: list[Action]
-    joined: str  # all names, to see at once that none holds a piece of text
+    by_piece: Index
     types: list[Glob]
     keys: list[str]
 
 
 class Expansion(NamedTuple):
-    """What a pattern of actions is worth: levels of all actions and of those that support resources, as bits."""
+    """What a pattern of actions is worth: the levels of all actions that it matches, as bits."""
 
     levels: int
-    with_resources: int
-    services: frozenset[str]  # those of which it covers every action, known or not
-    cost: int  # names looked at; what a document's patterns may cost together is bounded
+    cost: int  # names looked at, about one microsecond each; what a document's patterns may cost together is bounded
 
 
 @cache
@@ -79,7 +98,7 @@ def service(prefix: str) -> Service | None:
     actions = sorted((_action(prefix, name, coded) for name, coded in row.actions.items()), key=_folded)
     names = [_folded(action) for action in actions]
     types = [glob(_open(str(kind[0]))) for kind in row.types]
-    return Service(prefix, names, actions, "\n".join(names), types, row.keys)
+    return Service(prefix, names, actions, Index(names), types, row.keys)
 
 
 def find(text: str) -> Action | None:
@@ -99,31 +118,18 @@ def is_service(prefix: str) -> bool:
 
 def expand(pattern: Glob) -> Iterator[Action]:
     """List every known action that a pattern (in lower case) matches."""
-    for known, names in _parts(pattern):
-        for at in _matching(known, names):
-            yield known.actions[at]
+    return (action for action, _ in _matching(pattern) if action is not None)
 
 
 @lru_cache(maxsize=8_192)
 def expansion(pattern: Glob) -> Expansion:
     """Work out what a pattern (in lower case) expands to."""
-    levels = with_resources = cost = 0
-    covered = set()
-    for known, names in _parts(pattern):
-        cost += 1
-        if names.is_everything:
-            covered.add(known.prefix)
-        elif names.prefix not in known.joined or not _may_match(known, names):
-            continue
-        first, last = _span(known, names.prefix)
-        cost += last - first if names.tokens[len(names.prefix) :] != (STAR,) else 0
-        for at in _matching(known, names):
-            action = known.actions[at]
+    levels = total = 0
+    for action, cost in _matching(pattern):
+        total += cost
+        if action is not None:
             levels |= action.level
-            with_resources |= action.level if action.has_resources else 0
-    if pattern.prefix.endswith(":") and pattern.tokens[len(pattern.prefix) :] == (STAR,):
-        covered.add(pattern.prefix[:-1])  # a service that the table may not know
-    return Expansion(levels, with_resources, frozenset(covered), cost)
+    return Expansion(levels, total)
 
 
 def level_names(levels: int) -> list[Level]:
@@ -156,82 +162,63 @@ def _contains(outer: Glob, inner: Glob) -> bool:
         return False
 
 
-def _parts(pattern: Glob) -> Iterator[tuple[Service, Glob]]:
-    """Split a pattern into services and a pattern for the names of each: an action holds one colon."""
+def _matching(pattern: Glob) -> Iterator[tuple[Action | None, int]]:
+    """List what a pattern matches, each with what it took to see that; misses that took something are None.
+
+    An action holds one colon, so a pattern with a colon is one of services and one of names. Names are looked up by
+    what the pattern begins with; if that is a wildcard, by its longest plain piece in the text of all names.
+    """
+    known: Iterable[Service]
+    names = pattern
     if _COLON in pattern.tokens:
         at = pattern.tokens.index(_COLON)
-        prefix, names = _split(pattern, at)
-        if _COLON in names.tokens:
-            return
+        prefix, names = Glob("", pattern.tokens[:at]), Glob("", pattern.tokens[at + 1 :])
         if prefix.is_literal:
-            known = service(prefix.literal)
-            if known is not None:
-                yield known, names
+            found = service(prefix.literal)
+            known = () if found is None else (found,)
+        elif names.is_everything or names.prefix:
+            yield None, 400
+            known = (found for each in _packed() if prefix.matches(each) and (found := service(each)) is not None)
+        else:
+            yield from _searched(pattern, *_everything(), 200)
             return
-        for each in _packed():
-            if prefix.matches(each) and (known := service(each)) is not None:
-                yield known, names
-        return
-    for each in _packed():
-        text = f"{each}:"
-        if (text.startswith(pattern.prefix) or pattern.prefix.startswith(text)) and (
-            known := service(each)
-        ) is not None:
-            yield known, _after(pattern, text)
-
-
-@lru_cache(maxsize=8_192)
-def _split(pattern: Glob, at: int) -> tuple[Glob, Glob]:
-    return Glob("", pattern.tokens[:at]), Glob("", pattern.tokens[at + 1 :])
-
-
-def _after(pattern: Glob, text: str) -> Glob:
-    """Give what a pattern without a colon leaves for the rest of a text that begins so, as one pattern.
-
-    Where it leaves several, all of them begin at a star or behind a single wildcard that took the colon; the last
-    star reached accepts whatever those before it do. Nothing is left where the text does not fit.
-    """
-    automaton = Automaton([pattern.tokens])
-    state = automaton.start
-    for char in text:
-        state = automaton.step(state, ord(char))
-    places = [place for place in range(len(pattern.tokens)) if state >> place & 1]
-    stars = [place for place in places if pattern.tokens[place] == STAR]
-    if not places:
-        return Glob("", ())
-    # Places behind the last star lie on its own way, and are reached from it again; without a star there is but one.
-    return Glob("", pattern.tokens[stars[-1] if stars else places[0] :])
-
-
-def _matching(known: Service, names: Glob) -> Iterator[int]:
-    first, last = _span(known, names.prefix)
-    if names.tokens[len(names.prefix) :] == (STAR,):
-        yield from range(first, last)
+    elif pattern.is_everything:
+        known = (found for each in _packed() if (found := service(each)) is not None)
     else:
-        yield from (at for at in range(first, last) if names.matches(known.names[at]))
+        yield from _searched(pattern, *_everything(), 200)
+        return
+    for each in known:
+        if not names.prefix and not names.is_everything:
+            yield from _searched(names, each.by_piece, each.actions, 10)
+            continue
+        first, last = bisect_left(each.names, names.prefix), bisect_left(each.names, names.prefix + _LAST)
+        is_open = names.tokens[len(names.prefix) :] == (STAR,)
+        for place in range(first, last):
+            is_match = is_open or names.matches(each.names[place])
+            yield each.actions[place] if is_match else None, 0 if is_open else 1
 
 
-def _span(known: Service, prefix: str) -> tuple[int, int]:
-    if not prefix:
-        return 0, len(known.names)
-    return bisect_left(known.names, prefix), bisect_left(known.names, prefix + _LAST)
+def _searched(pattern: Glob, index: Index, actions: list[Action], cost: int) -> Iterator[tuple[Action | None, int]]:
+    yield None, cost
+    for place, is_match in index.search(pattern):
+        yield actions[place] if is_match else None, 1
 
 
-def _may_match(known: Service, names: Glob) -> bool:
-    """See from the longest plain piece of a pattern that no name of a service holds it."""
-    return max(_plain_pieces(names.tokens), key=len, default="") in known.joined
+@cache
+def _everything() -> tuple[Index, list[Action]]:
+    actions = [action for each in _packed() if (known := service(each)) is not None for action in known.actions]
+    return Index([action.text.lower() for action in actions]), actions
 
 
 @lru_cache(maxsize=8_192)
-def _plain_pieces(tokens: tuple[int, ...]) -> tuple[str, ...]:
-    pieces, piece = [], ""
+def _longest_piece(tokens: tuple[int, ...]) -> str:
+    pieces = [""]
     for token in tokens:
         if token >= 0:
-            piece += chr(token)
-        elif piece:
-            pieces.append(piece)
-            piece = ""
-    return (*pieces, piece)
+            pieces[-1] += chr(token)
+        elif pieces[-1]:
+            pieces.append("")
+    return max(pieces, key=len)
 
 
 @cache

@@ -83,12 +83,22 @@ class Comparison:
     @cached_property
     def actions(self) -> Cells:
         """The cells of actions."""
-        return cells_of([each.actions for each in self.statements], are_actions=True)
+        return cells_of([each.actions for each in self.statements], are_actions=True, within=self._parted())
 
     @cached_property
     def principals(self) -> Cells:
         """The cells of principals; one for all in policies of identities."""
         return cells_of([each.principals or ANYBODY for each in self.statements])
+
+    def _parted(self) -> int | None:
+        """List the statements that not all sides have: where none of them is met, nothing differs. None for any."""
+        if len({side.bound is None for side in self.sides}) > 1:
+            return None
+        parted = 0
+        for one in self.sides:
+            for other in self.sides:
+                parted |= (one.allow ^ other.allow) | (one.deny ^ other.deny) | ((one.bound or 0) ^ (other.bound or 0))
+        return parted
 
     def _side(self, holding: Holding) -> Side:
         allow = deny = 0

@@ -74,12 +74,15 @@ class _Found:
             self.cells[mask] = Cell(mask, hits | known.hits, is_sure or known.is_sure, better)
 
 
-def cells_of(elements: Sequence[Element], *, are_actions: bool = False) -> Cells:
+def cells_of(elements: Sequence[Element], *, are_actions: bool = False, within: int | None = None) -> Cells:
     """Find every combination of elements that some text matches.
 
-    Actions are texts of the form ``service:name``; resources and principals any text but the empty one. Raises
+    Actions are texts of the form ``service:name``; resources and principals any text but the empty one. With `within`
+    (bits of elements) only texts that one of those matches need be looked at, which may save most of the work. Raises
     TooComplexError where that takes more than MAX_WORK.
     """
+    if within is not None and any(element.is_not for number, element in enumerate(elements) if within >> number & 1):
+        within = None
     patterns = list(dict.fromkeys(pattern for element in elements for pattern in element.patterns))
     found = _Found(elements, patterns)
     plain = {pattern.literal: index for index, pattern in enumerate(patterns) if pattern.is_literal}
@@ -101,6 +104,12 @@ def cells_of(elements: Sequence[Element], *, are_actions: bool = False) -> Cells
                 elif pattern.matches(text):
                     hits |= 1 << other
             _add_open(found, hits, open_ones, patterns, text)
+    if (
+        within is not None
+        and not any(found.owners[index] & within for index, _ in wild)
+        and not any(found.owners[index] & within for index, pattern in enumerate(patterns) if pattern.is_everything)
+    ):
+        return Cells(list(found.cells.values()), patterns)  # all of those texts are plain
     if are_actions or not has_variables:
         _walk(found, patterns, wild, universal, plain, are_actions=are_actions)
         return Cells(list(found.cells.values()), patterns)

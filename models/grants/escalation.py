@@ -14,14 +14,12 @@ from typing import Final, NamedTuple
 from msgspec import Struct
 
 from models.finding import Severity
-from models.grants.actions import find, takes_every
+from models.grants.actions import Index, find, takes_every
 from models.grants.allowed import Holding
+from models.grants.cells import Element
 from models.grants.holding import Piece, is_denied, pieces
 from models.grants.limits import narrows_resources, services_passed_to
-from models.grants.match import glob
-from models.grants.wildcards import PASS_ROLE, is_wild, passes_any_role
-
-_EVERY_ACTION: Final = glob("?*:?*")
+from models.grants.wildcards import PASS_ROLE, is_every_action, is_wild, passes_any_role
 
 
 class Way(NamedTuple):
@@ -131,6 +129,10 @@ _MAKES: Final = (
 )
 
 
+_ALL: Final = tuple(dict.fromkeys(permission.lower() for way in WAYS for permission in way.permissions))
+_BY_PIECE: Final = Index(list(_ALL))
+
+
 def escalations(holding: Holding) -> list[Escalation]:
     """List the ways up that are open to one entity, each once, leaving out those that hold a shorter one."""
     live = [piece for piece in pieces(holding) if not piece.is_latent]
@@ -159,6 +161,7 @@ class _Held:
 
     def __init__(self, live: list[Piece]) -> None:
         self._live = live
+        self._named = [_named(piece.actions) for piece in live]
         self._known: dict[tuple[str, bool, str | None], Piece | None] = {}
 
     def by(self, permission: str, way: Way) -> Piece | None:
@@ -166,15 +169,31 @@ class _Held:
         service = way.service if permission == PASS_ROLE else None
         key = (permission, is_alone, service)
         if key not in self._known:
-            self._known[key] = next((p for p in self._live if _gives(p, permission, service, is_alone=is_alone)), None)
+            self._known[key] = next(
+                (
+                    p
+                    for p, named in zip(self._live, self._named, strict=True)
+                    if _gives(p, named, permission, service, is_alone=is_alone)
+                ),
+                None,
+            )
         return self._known[key]
 
 
-def _gives(piece: Piece, permission: str, service: str | None, *, is_alone: bool) -> bool:
+def _named(actions: Element) -> frozenset[str]:
+    """List the permissions of all ways that a piece's patterns match."""
+    named: set[str] = set()
+    for pattern in actions.patterns:
+        if pattern.is_literal:
+            named.add(pattern.literal)
+        else:
+            named.update(_ALL[place] for place, is_match in _BY_PIECE.search(pattern) if is_match)
+    return frozenset(named)
+
+
+def _gives(piece: Piece, named: frozenset[str], permission: str, service: str | None, *, is_alone: bool) -> bool:
     text = permission.lower()
-    if any(pattern.matches(text) for pattern in piece.actions.patterns) == piece.actions.is_not:
-        return False
-    if is_denied(piece, text):
+    if (text in named) == piece.actions.is_not or is_denied(piece, text):
         return False
     if text == PASS_ROLE:
         return passes_any_role(piece.resources) and _passes_to(piece, service)
@@ -200,7 +219,7 @@ def _passes_to(piece: Piece, service: str | None) -> bool:
 def _is_everything(piece: Piece) -> bool:
     if piece.actions.is_not or not is_wild(piece.resources) or piece.denied or narrows_resources(piece.statement):
         return False
-    return any(pattern.is_everything or pattern == _EVERY_ACTION for pattern in piece.actions.patterns)
+    return any(is_every_action(pattern) for pattern in piece.actions.patterns)
 
 
 def _place(live: list[Piece], piece: Piece) -> int:

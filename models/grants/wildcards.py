@@ -42,14 +42,15 @@ from models.grants.trust import Outside, breaches
 
 Rule = Literal["W1", "W2", "W3", "W4", "W5", "W6", "W7", "W8", "W9", "W10"]
 
-MAX_COST: Final = 21_000  # names that one document's wildcards are held against; beyond it they count as anything
+MAX_COST: Final = 5_000  # names that one document's wildcards are held against; beyond it they count as anything
 
 CRITICAL_SERVICES: Final = frozenset({"iam", "sts", "organizations", "sso", "kms", "secretsmanager"})
 PASS_ROLE: Final = "iam:passrole"  # noqa: S105 - an action
 _ROLE: Final = glob("arn:aws:iam::*:role/?*")
+_COLON: Final = ord(":")
 _EVERY_ACTION: Final = glob("?*:?*")
 _ALL_ARNS: Final = glob("arn:aws:?*:*:*:?*")
-_ANYTHING: Final = Expansion(ALL_LEVELS, ALL_LEVELS, frozenset(), 0)
+_ANYTHING: Final = Expansion(ALL_LEVELS, 0)
 _BY_LEVEL: Final = (
     (PERMISSIONS, Severity.HIGH),
     (WRITE | TAGGING, Severity.MEDIUM),
@@ -111,6 +112,11 @@ def is_wild(resources: Element) -> bool:
     return not resources.is_not and any(
         each.is_everything or (not each.is_literal and _contains(each, _ALL_ARNS)) for each in resources.patterns
     )
+
+
+def is_every_action(pattern: Glob) -> bool:
+    """Say whether a pattern matches every action: ``*``, ``*:*``, ``?*:**``."""
+    return not any(token >= 0 and token != _COLON for token in pattern.tokens) and _contains(pattern, _EVERY_ACTION)
 
 
 def passes_any_role(resources: Element) -> bool:
@@ -183,7 +189,7 @@ def _wild(
     piece: Piece, pattern: Glob, budget: _Budget, *, on_everything: bool, is_narrowed: bool
 ) -> tuple[Rule, Severity, int] | None:
     """W1, W2 and W3: a pattern, by what it expands to."""
-    if on_everything and (pattern.is_everything or _contains(pattern, _EVERY_ACTION)):
+    if on_everything and is_every_action(pattern):
         keeps_iam = not _is_iam_denied(piece)
         severity = Severity.CRITICAL if keeps_iam else Severity.HIGH
         return "W1", _softened(severity, is_narrowed=is_narrowed), ALL_LEVELS
@@ -277,7 +283,7 @@ def _pass_role(piece: Piece) -> Iterator[Weakness]:
     if piece.actions.is_not:
         texts = [] if any(pattern.matches(PASS_ROLE) for pattern in patterns) else [f"not:{p.text}" for p in patterns]
     else:
-        texts = [each.text for each in patterns if each.matches(PASS_ROLE) and not _contains(each, _EVERY_ACTION)]
+        texts = [each.text for each in patterns if each.matches(PASS_ROLE) and not is_every_action(each)]
     if texts and services_passed_to(piece.statement) is None and not narrows_resources(piece.statement):
         yield _weakness(piece, "W7", Severity.HIGH, texts, PERMISSIONS,
                         "passes any role to any service: whoever holds this can have a service act as that role",

@@ -69,13 +69,12 @@ def test_expansion_is_what_matches(pattern: str) -> None:
     assert bool(expansion(read).levels) == bool(wanted)
 
 
-def test_expansion_names_levels_and_whole_services() -> None:
-    """A pattern's worth is its actions' levels, and the services that it takes whole, known or not."""
+def test_expansion_names_levels_and_cost() -> None:
+    """A pattern's worth is its actions' levels; finding that nothing matches costs little."""
     assert level_names(expansion(glob("iam:create*")).levels)[0] == "permissions management"
     assert expansion(glob("s3:get*")).levels == READ
-    assert expansion(glob("i?m:*")).services == {"iam"}
-    assert expansion(glob("newservice:*")).services == {"newservice"}
-    assert expansion(glob("s3:get*")).services == set()
+    assert expansion(glob("newservice:*")).levels == 0
+    assert expansion(glob("*:*qzx*")).cost < 300
 
 
 def test_patterns_that_take_in_all_of_a_kind() -> None:
