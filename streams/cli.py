@@ -294,7 +294,13 @@ def _read(options: Options, what: What, files: ExitStack) -> tuple[Result, Outpu
     from streams.formats.jsonl import line  # noqa: PLC0415 - the engine is loaded by what uses it
     from streams.progress import reading  # noqa: PLC0415
     from streams.replay import replay as run_replay  # noqa: PLC0415
+    from streams.sources.inventory import InventoryError  # noqa: PLC0415
+    from streams.sources.inventory import load as load_inventory  # noqa: PLC0415
 
+    try:
+        inventory = load_inventory(options.inventory)
+    except InventoryError as error:
+        raise Unusable(str(error)) from None
     if settings_file and not options.quiet:
         say(f"settings    {settings_file}")
     paths = list(options.paths)
@@ -313,6 +319,8 @@ def _read(options: Options, what: What, files: ExitStack) -> tuple[Result, Outpu
                 paths,
                 settings,
                 read_since=read_since,
+                inventory=inventory,
+                inventory_at=None if options.inventory_at is None else options.inventory_at.seconds,
                 with_history=options.history or what == "explanations",
                 on_bytes=on_bytes,
                 on_rejected=on_rejected,

@@ -110,6 +110,8 @@ class Options:
     min_severity: str | None = None
     fail_on: str | None = None
     rejects: Path | None = None
+    inventory: tuple[str, ...] = ()
+    inventory_at: Moment | None = None
     strict: bool = False
     history: bool = False
     quiet: bool = False
@@ -157,6 +159,10 @@ settings_option = click.option(
 )
 reading_options = _options(
     settings_option,
+    click.option("--inventory", metavar="FILE", multiple=True,
+                 help="What GetAccountAuthorizationDetails answered, known before the trail; may be repeated."),
+    click.option("--inventory-at", metavar="WHEN", type=When(may_be_span=False),
+                 help="As of when the inventory holds; the trail's first event if not given."),
     click.option("--read-since", metavar="WHEN", type=When(may_be_span=False),
                  help="Read only events from then on (2024-05-01, 2024-05-01T09:30:00Z); what came before is not known."),
     click.option("--rejects", metavar="FILE", type=click.Path(path_type=Path),

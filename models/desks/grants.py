@@ -53,7 +53,7 @@ class GrantsDesk:
             account.learn(attempt)
         if not event.is_failed:
             account.graph.apply(edits)
-            learn_writer(event, account)
+            learn_writer(event, account, edits)
             learn_guards(event, account)
 
     def seed(self, inventory: Inventory) -> None:

@@ -13,6 +13,7 @@ from models.grants.graph import Graph
 
 MAX_WATCHED: Final = 1024  # identities and addresses each; the longest quiet goes first
 MAX_ATTEMPTS: Final = 256  # kept of one identity or address; the oldest goes first
+MAX_WRITTEN: Final = 10_000  # entities whose writers are counted; the longest untouched go first
 MAX_TRAIL_BUCKETS: Final = 64  # the longest known go first
 MEMORY_S: Final = 4 * 3600  # attempts so much older than the newest are forgotten
 
@@ -31,6 +32,13 @@ class Attempt(Struct, frozen=True, gc=False):
         return self.at, self.evidence.event_id
 
 
+class Writes(Struct):
+    """IAM writes, by who made them."""
+
+    as_code: int = 0
+    by_hand: int = 0
+
+
 class AccountState(Struct):
     """One account: who may do what in it, and its recent sign-ins, by whom they claim to be and where they come from."""
 
@@ -38,8 +46,8 @@ class AccountState(Struct):
     by_identity: dict[str, list[Attempt]] = {}
     by_address: dict[str, list[Attempt]] = {}
     graph: Graph = msgspec.field(default_factory=Graph)
-    writes_as_code: int = 0  # IAM writes by infrastructure as code
-    writes_by_hand: int = 0  # IAM writes by people
+    writes: Writes = msgspec.field(default_factory=Writes)  # IAM writes in all
+    writes_to: dict[str, Writes] = {}  # by ARN of what was written; at most MAX_WRITTEN
     trail_buckets: list[str] = []  # names of buckets that trails deliver to; at most MAX_TRAIL_BUCKETS
 
     def learn(self, attempt: Attempt) -> None:

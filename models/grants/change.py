@@ -13,7 +13,7 @@ from models.grants.allowed import Holding
 from models.grants.doors import Edits, edits_of, taken_back
 from models.grants.graph import RESOURCE_POLICY, TRUST, Graph, Holder, ManagedPolicy, Resource, joined
 
-Kind = Literal["identity", "trust", "resource"]
+Kind = Literal["identity", "trust", "resource", "holding"]
 
 _TYPES: Final = (
     (":user/", "user"),
@@ -27,8 +27,15 @@ _TYPES: Final = (
 )
 
 
+MAX_HOLDERS: Final = 10  # of a policy, for which what each of them holds is compared
+
+
 class Change(Struct, frozen=True):
-    """One document, trust or resource policy: what its holder could do before, and can do after."""
+    """One document, trust or resource policy: what its holder could do before, and can do after.
+
+    Where a shared policy's content changes, there is one change of the policy, and one of what each holder holds (kind
+    ``holding``), unless there are more than MAX_HOLDERS of them.
+    """
 
     entity: EntityRef
     subject: str  # policy name or ARN, `trust`, `resource-policy`
@@ -111,6 +118,11 @@ def _of_policy(arn: str, before: Graph, after: Graph) -> Iterator[Change]:
             arn, arn, "identity", (was.document, now.document), is_known=was.document is not None or now.is_known,
             is_held=bool(holders), affected=holders,
         )  # fmt: skip
+        if len(holders) <= MAX_HOLDERS:
+            for holder in holders:
+                held, holds = before.holding(holder)[0], after.holding(holder)[0]
+                is_known = before.holder(holder).is_known
+                yield Change(entity_ref(holder), arn, "holding", held, holds, (), is_known)
     for version in now.versions.keys() - was.versions.keys() - {now.default}:  # latent: made, and not in force
         yield _single(
             arn, arn, "identity", (was.document, now.versions[version]), is_known=True, is_held=False, affected=holders

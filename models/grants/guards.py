@@ -200,7 +200,7 @@ _READERS: Final[dict[str, _Reader]] = {
     api_key(_TRAIL, "UpdateTrail"): _trail_updated,
     api_key(_TRAIL, "PutEventSelectors"): _selectors_put,
     **{
-        api_key(_CONFIG, name): _plain("config", "recorder", "recorder", _RECORDER, effect, words)
+        api_key(_CONFIG, name): _plain("config", "config-recorder", "recorder", _RECORDER, effect, words)
         for name, effect, words in _CONFIG_CALLS
     },
     api_key(_GUARDDUTY, "DeleteDetector"): _plain(

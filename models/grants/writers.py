@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final, Literal
 
 from models.event import Event
 from models.facts import CONSOLE_MARKERS, Facts
-from models.grants.account import AccountState
+from models.grants.account import MAX_WRITTEN, AccountState, Writes
 from models.grants.doors import DOOR_CALLS
 
 Writer = Literal["code", "person"]
@@ -32,14 +33,19 @@ def is_write(event: Event) -> bool:
     return event.api.source == "iam.amazonaws.com" and event.api.key in DOOR_CALLS
 
 
-def learn_writer(event: Event, account: AccountState) -> None:
-    """Count a write for whoever made it."""
-    if not is_write(event):
+def learn_writer(event: Event, account: AccountState, arns: Iterable[str]) -> None:
+    """Count a write for whoever made it: in the account, and for each ARN that it wrote."""
+    if not is_write(event) or (writer := writer_of(event)) is None:
         return
-    match writer_of(event):
-        case "code":
-            account.writes_as_code += 1
-        case "person":
-            account.writes_by_hand += 1
-        case None:
-            pass
+    counted = [account.writes]
+    for arn in arns:
+        known = account.writes_to.pop(arn, Writes())
+        account.writes_to[arn] = known
+        counted.append(known)
+        if len(account.writes_to) > MAX_WRITTEN:
+            del account.writes_to[next(iter(account.writes_to))]
+    for each in counted:
+        if writer == "code":
+            each.as_code += 1
+        else:
+            each.by_hand += 1

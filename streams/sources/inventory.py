@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ class InventoryError(ValueError):
     """A file that is no inventory; says which, and why."""
 
 
-def load(paths: list[str]) -> list[dict[str, Any]]:
+def load(paths: Sequence[str]) -> list[dict[str, Any]]:
     """Read GetAccountAuthorizationDetails from files; raises InventoryError that names the file at fault."""
     return [_load(Path(path)) for path in paths]
 

@@ -229,6 +229,26 @@ def test_history_shows_every_change(trail: Path, tmp_path: Path) -> None:
     assert "suppression 3 (root-use: other) never matched" in done.stderr.decode()
 
 
+def test_an_inventory_tells_what_was_before(trail: Path, tmp_path: Path) -> None:
+    """A role that only a service may assume is a machine's from the first day; what is no inventory is one line."""
+    trust = {
+        "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}]
+    }
+    arn = f"arn:aws:iam::{ACCOUNT}:role/job"
+    inventory = {"RoleDetailList": [{"Arn": arn, "RoleName": "job", "AssumeRolePolicyDocument": trust}]}
+    (tmp_path / "account.json").write_text(json.dumps(inventory))
+    visit = record("ListBuckets", role("job", "visitor"), 60, sessionCredentialFromConsole="true")
+    (tmp_path / "visit.json").write_text(json.dumps(visit))
+    assert names(rolehawk("replay", "visit.json", cwd=tmp_path)) == []
+    assert names(rolehawk("replay", "visit.json", "--inventory", "account.json", cwd=tmp_path)) == [
+        "machine-role-console"
+    ]
+    for path, words in ((trail.name, "no answer of GetAccountAuthorizationDetails"), ("none.json", "No such file")):
+        done = rolehawk("replay", "visit.json", "--inventory", path, cwd=tmp_path)
+        assert done.returncode == 2
+        assert words in complaint(done)
+
+
 def test_quiet_says_nothing(trail: Path, tmp_path: Path) -> None:
     """With --quiet stderr stays empty, also on a terminal."""
     assert rolehawk("replay", trail, "--quiet", cwd=tmp_path).stderr == b""

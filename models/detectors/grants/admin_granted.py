@@ -11,7 +11,7 @@ from models.event import Event
 from models.finding import ChainStage, Draft, EntityRef, Severity, cut
 from models.grants.actions import PERMISSIONS, expand
 from models.grants.allowed import Holding
-from models.grants.change import Change
+from models.grants.change import MAX_HOLDERS, Change
 from models.grants.difference import is_allowed
 from models.grants.document import parse
 from models.grants.doors import DOOR_CALLS
@@ -21,7 +21,7 @@ _EVERY_IAM_ACTION: Final = "iam:*"
 
 
 class AdminGranted(Detector[GrantsState], frozen=True, kw_only=True):
-    """A condition, for each holder: it stands beside wildcard-grant, which is about the document."""
+    """A condition, for each holder; about the policy itself where one that more than ten hold becomes administration."""
 
     name: ClassVar[str] = "admin-granted"
     summary: ClassVar[str] = (
@@ -52,7 +52,8 @@ class AdminGranted(Detector[GrantsState], frozen=True, kw_only=True):
             return
         by_entity: dict[EntityRef, Change] = {}
         for change in state.changes:
-            if change.kind == "identity" and change.is_held:
+            is_shared = change.entity.type == "policy" and len(change.affected) <= MAX_HOLDERS
+            if change.kind in ("identity", "holding") and change.is_held and not is_shared:
                 by_entity.setdefault(change.entity, change)
         for entity, change in by_entity.items():
             was, now = is_admin(change.before), is_admin(change.after)

@@ -10,18 +10,19 @@ from msgspec import Meta
 from models.detector import Desk, Detector, Family, GrantsState
 from models.event import Event
 from models.finding import Draft, EntityRef, Severity, cut
+from models.grants.account import Writes
 from models.grants.change import entity_ref
 from models.grants.doors import DOOR_CALLS, edits_of
 from models.grants.writers import is_write, writer_of
 
 
 class GrantOutsidePipeline(Detector[GrantsState], frozen=True, kw_only=True):
-    """One finding per entity and session of whoever changed it; what code never wrote is nobody's to expect."""
+    """One finding per entity and session of whoever changed it."""
 
     name: ClassVar[str] = "grant-outside-pipeline"
     summary: ClassVar[str] = (
-        "an IAM write by a person (console, CLI, SSO; no infrastructure-as-code client) where infrastructure as code "
-        "always wrote"
+        "an IAM write by a person, other than a removal (console, CLI, SSO; no infrastructure-as-code client) where infrastructure as code "
+        "always wrote: the entity, or nearly all of the account"
     )
     family: ClassVar[Family] = "grants"
     desk: ClassVar[Desk] = "grants"
@@ -40,20 +41,23 @@ class GrantOutsidePipeline(Detector[GrantsState], frozen=True, kw_only=True):
         if source == "iam.amazonaws.com"
     )
 
-    min_writes_as_code_per_account: Annotated[int, Meta(ge=1, le=10_000)] = 5
-    max_share_by_hand_per_account: Annotated[float, Meta(ge=0, le=1)] = 0.1
+    min_writes_as_code: Annotated[int, Meta(ge=1, le=10_000)] = 3
+    max_share_by_hand: Annotated[float, Meta(ge=0, le=1)] = 0.1
 
     def observe(self, event: Event, state: GrantsState) -> Iterable[Draft]:
         """Weigh a person's write against how IAM was written in the account before."""
         account, actor = state.account, event.actor
-        if event.is_failed or actor is None or not is_write(event) or writer_of(event) != "person":
+        is_removal = event.api.name.startswith(("Delete", "Detach", "Remove"))
+        if event.is_failed or is_removal or actor is None or not is_write(event) or writer_of(event) != "person":
             return
-        if state.context.is_pipeline(actor.arn) or account.writes_as_code < self.min_writes_as_code_per_account:
+        if state.context.is_pipeline(actor.arn):
             return
-        if account.writes_by_hand > self.max_share_by_hand_per_account * account.writes_as_code:
-            return
-        arns = list(edits_of(event, account.graph)) or [actor.arn]
-        for arn in arns:
+        for arn in edits_of(event, account.graph):
+            writes = account.writes_to.get(arn, Writes())
+            if not self._was_always_code(writes):
+                writes = account.writes
+            if not self._was_always_code(writes):
+                continue
             entity: EntityRef = entity_ref(arn)
             name = cut(arn.rsplit("/", 1)[-1])
             yield self.draft(
@@ -63,13 +67,17 @@ class GrantOutsidePipeline(Detector[GrantsState], frozen=True, kw_only=True):
                 subject=cut(actor.session_arn),
                 title=f"{event.api.name} on {name} by hand, outside the pipeline",
                 summary=(
-                    f"{cut(actor.session_arn)} made {event.api.name} on {name} by hand. In this account code made "
-                    f"{account.writes_as_code} changes of this sort so far, people {account.writes_by_hand}."
+                    f"{cut(actor.session_arn)} made {event.api.name} on {name} by hand. "
+                    f"{'In this account' if writes is account.writes else 'There'} code made {writes.as_code} changes of this "
+                    f"sort so far, people {writes.by_hand}."
                 ),
                 seen={"api": event.api.name, "writer": "person"},
                 expected={
                     "writer": "code",
-                    "writes_as_code": account.writes_as_code,
-                    "writes_by_hand": account.writes_by_hand,
+                    "writes_as_code": writes.as_code,
+                    "writes_by_hand": writes.by_hand,
                 },
             )
+
+    def _was_always_code(self, writes: Writes) -> bool:
+        return writes.as_code >= self.min_writes_as_code and writes.by_hand <= self.max_share_by_hand * writes.as_code

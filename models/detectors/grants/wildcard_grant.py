@@ -52,6 +52,8 @@ class WildcardGrant(Detector[GrantsState], frozen=True, kw_only=True):
         if event.is_failed and not event.is_denied:
             return
         for change in state.changes:
+            if change.kind == "holding":  # the policy's own change says it
+                continue
             gained = difference(change.before, change.after)
             found = self._new(change, gained, state)
             if found:

@@ -65,12 +65,14 @@ def test_a_denied_try_is_low() -> None:
     assert (found.severity, found.seen["is_denied"]) == ("low", True)
 
 
-def test_a_shared_policy_that_becomes_administration() -> None:
-    """One finding about the policy, with those who hold it."""
-    calls = [
-        call("CreatePolicy", policyName="shared", path="/team/", policyDocument=WIDE),
-        call("AttachRolePolicy", 1, roleName="web", policyArn=CUSTOM),
-        call("CreatePolicyVersion", 2, policyArn=CUSTOM, policyDocument=document("*"), setAsDefault=True),
-    ]
-    (found,) = findings(calls, only=NAME)
-    assert (found.entity.type, found.affected) == ("policy", [f"arn:aws:iam::{ACCOUNT}:role/web"])
+@pytest.mark.parametrize(("holders", "kinds"), [(1, ["role"]), (3, ["role"] * 3), (12, ["policy"])])
+def test_a_shared_policy_that_becomes_administration(holders: int, kinds: list[str]) -> None:
+    """A finding for each of a few holders; where many hold it, one about the policy, with their number."""
+    calls = [call("CreatePolicy", policyName="shared", path="/team/", policyDocument=WIDE)]
+    calls += [call("AttachRolePolicy", 1 + n, roleName=f"role{n:02}", policyArn=CUSTOM) for n in range(holders)]
+    widened = call("CreatePolicyVersion", 60, policyArn=CUSTOM, policyDocument=document("*"), setAsDefault=True)
+    found = findings([*calls, widened], only=NAME)
+    assert [each.entity.type for each in found] == kinds
+    assert found[0].affected_count == (holders if kinds == ["policy"] else 1)
+    undone = call("CreatePolicyVersion", 90, policyArn=CUSTOM, policyDocument=WIDE, setAsDefault=True)
+    assert {each.close_reason for each in findings([*calls, widened, undone], only=NAME)} == {"resolved"}

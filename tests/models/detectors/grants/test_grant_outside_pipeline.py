@@ -42,7 +42,7 @@ def test_by_hand(agent: str, fields: Json) -> None:
 def test_where_nobody_expects_code() -> None:
     """An account with little code, or where people write as well, says nothing."""
     hand = [write(100 + n, CLI, user("erin")) for n in range(10)]
-    assert findings([*CODE[:3], *hand], only=NAME) == []
+    assert findings([*CODE[:2], *hand], only=NAME) == []
     assert len(findings([*hand, *CODE, write(300, CLI, user("erin"))], only=NAME)) <= 2
     assert (
         findings(
@@ -56,3 +56,12 @@ def test_a_known_pipeline_is_code() -> None:
     """A role that the settings call a pipeline may use any client."""
     toml = '[pipelines]\nroles = ["*:role/deploy"]'
     assert findings([*CODE, write(60, CLI, role("deploy", "run"))], only=NAME, toml=toml) == []
+
+
+def test_an_entity_that_code_always_wrote() -> None:
+    """In an account where people write as well, a role that only code ever wrote is still code's."""
+    hand = [write(200 + n, CLI, user("erin")) for n in range(20)]
+    own = [{**each, "requestParameters": CODE[0]["requestParameters"]} for each in CODE[:4]]
+    touched = {**write(300, CLI, user("erin")), "requestParameters": CODE[0]["requestParameters"]}
+    (found,) = [each for each in findings([*own, *hand, touched], only=NAME) if each.entity.arn.endswith("role/role0")]
+    assert found.expected["writes_as_code"] == 4
