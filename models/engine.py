@@ -106,6 +106,7 @@ class Engine:
             (rule for rule in rules if rule.detector.desk == "behaviour"), context, self._tray
         )
         self.grants = GrantsDesk((rule for rule in rules if rule.detector.desk == "grants"), context, self._tray)
+        self.behaviour.on_met = self.grants.seen_accounts.add
         self._filed_elsewhere = FILED_CALLS | EDGE_CALLS | self.grants.calls
         self.incidents = IncidentsDesk((rule for rule in rules if rule.detector.desk == "incidents"), context)
         self.incidents.on_change = on_change
@@ -113,13 +114,12 @@ class Engine:
     def feed(self, events: Iterable[Event]) -> None:
         """Score and learn events; in their order a replay is exact."""
         behaviour, grants, tray = self.behaviour, self.grants, self._tray
-        filed_elsewhere, seen_accounts = self._filed_elsewhere, grants.seen_accounts
+        filed_elsewhere = self._filed_elsewhere
         for event in events:
             if event.at < behaviour.coverage_since:
                 behaviour.coverage_since = grants.coverage_since = event.at
             if event.at > self.now:
                 self.now = event.at
-            seen_accounts.add(event.record.recipient_account_id)
             # A sign-in that failed is nobody's act: whose name was typed stands at the grants desk.
             actor = event.actor
             may_have_yielded = actor is not None and not event.facts & _FAILED and behaviour.observe(event, actor)
@@ -130,8 +130,10 @@ class Engine:
                     behaviour.observe_deed(event, deed)
                 if key in grants.calls:
                     grants.observe(event)
-                if key in EDGE_CALLS and (edge := edge_of(event, behaviour.session_facts(event))) is not None:
-                    tray.edges.append(edge)
+                if key in EDGE_CALLS and actor is not None and actor.type != "service":
+                    edge = edge_of(event, behaviour.session_facts(event))
+                    if edge is not None:
+                        tray.edges.append(edge)
             if may_have_yielded and (tray.drafts or tray.changes or tray.edges or tray.faults):
                 self._hand_on()
 
@@ -190,7 +192,8 @@ class Engine:
         self.behaviour.coverage_since = self.grants.coverage_since = state.coverage_since
         self.behaviour.profiles = state.profiles
         self.grants.accounts = state.accounts
-        self.grants.seen_accounts = state.seen_accounts
+        self.grants.seen_accounts.clear()
+        self.grants.seen_accounts.update(state.seen_accounts)
         self.incidents.restore(state.matters, state.classes, state.early, state.edges)
 
     def _hand_on(self) -> None:

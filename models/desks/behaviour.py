@@ -6,7 +6,7 @@ of time yields goes to the tray: drafts and session edges for the incidents desk
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from models.behaviour.filing import Deed, trust_facts
@@ -28,6 +28,7 @@ class BehaviourDesk:
     def __init__(self, rules: Iterable[Rule[BehaviourState]], context: Context, tray: Tray) -> None:
         self.profiles: dict[str, Profile] = {}
         self.coverage_since = NEVER
+        self.on_met: Callable[[str | None], None] = _ignore  # told in which account an entity was first seen to act
         self._rules = tuple(rules)
         self._context = context
         self._tray = tray
@@ -45,6 +46,7 @@ class BehaviourDesk:
         profile = self.profiles.get(actor.arn)
         if profile is None or (actor.unique_id is not None and actor.unique_id != profile.unique_id):
             profile = self._meet(actor)
+            self.on_met(event.record.recipient_account_id)
         at = event.at
         if at >= profile.next_due_at:
             self.sweep(profile, at)
@@ -180,3 +182,7 @@ class BehaviourDesk:
 
 def _sweeps(rule: Rule[Any]) -> bool:
     return type(rule.detector).sweep is not Detector.sweep
+
+
+def _ignore(_account_id: str | None) -> None:
+    """Listen to nothing."""

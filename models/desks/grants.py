@@ -32,7 +32,7 @@ class GrantsDesk:
 
     def __init__(self, rules: Iterable[Rule[GrantsState]], context: Context, tray: Tray) -> None:
         self.accounts: dict[str, AccountState] = {}
-        self.seen_accounts: set[str | None] = set()  # recipients of any event; at most MAX_ACCOUNTS
+        self.seen_accounts: set[str | None] = set()  # to which events were delivered; AWS itself has no more
         self.coverage_since = NEVER
         self._rules = tuple((rule, calls_of(rule)) for rule in rules)
         self.calls = frozenset({_SIGN_IN}).union(DOOR_CALLS, GUARD_CALLS, *(calls for _, calls in self._rules))
@@ -43,6 +43,7 @@ class GrantsDesk:
         """Score and learn an event of the account it was delivered to."""
         identity = event.record.user_identity
         account_id = event.account_id or (identity.account_id if identity else None) or "unknown"
+        self.seen_accounts.add(event.record.recipient_account_id)
         account = self.accounts.get(account_id) or self._open(account_id)
         edits, changes = changes_of(event, account.graph) if event.api.key in DOOR_CALLS else ({}, [])
         state = GrantsState(account, self.coverage_since, self._context, tuple(changes), self._own_accounts())

@@ -18,6 +18,7 @@ from models.grants.doors import DOOR_CALLS
 from models.grants.match import glob
 
 _EVERY_IAM_ACTION: Final = "iam:*"
+_ONE_OF_THEM: Final = "iam:attachuserpolicy"
 
 
 class AdminGranted(Detector[GrantsState], frozen=True, kw_only=True):
@@ -87,7 +88,17 @@ class AdminGranted(Detector[GrantsState], frozen=True, kw_only=True):
 
 def is_admin(holding: Holding) -> bool:
     """Say whether a holding surely takes in all of IAM's permissions management on every resource, under no condition."""
-    return bool(holding.policies) and is_allowed(_administration(), holding) is True
+    return _may_be_admin(holding) and is_allowed(_administration(), holding) is True
+
+
+def _may_be_admin(holding: Holding) -> bool:
+    """Say whether some statement takes in one of the actions at least: that rules out nearly every holding."""
+    return any(
+        statement.is_allow
+        and any(pattern.matches(_ONE_OF_THEM) for pattern in statement.actions.patterns) != statement.actions.is_not
+        for policy in holding.policies
+        for statement in policy.statements
+    )
 
 
 @cache

@@ -54,18 +54,17 @@ class WildcardGrant(Detector[GrantsState], frozen=True, kw_only=True):
         for change in state.changes:
             if change.kind == "holding":  # the policy's own change says it
                 continue
+            after = self._of_subject(change.after, change, state)
+            if not after:
+                if not event.is_failed and weaknesses(change.before, state.outside):
+                    yield self.closing(change.entity, change.subject, event.at)
+                continue
             gained = difference(change.before, change.after)
-            found = self._new(change, gained, state)
-            if found:
+            if found := self._new(change, gained, after, state):
                 yield self._draft(event, state, change, gained, found)
-            elif not event.is_failed and self._is_over(change, state):
-                yield self.closing(change.entity, change.subject, event.at)
 
-    def _new(self, change: Change, gained: Difference, state: GrantsState) -> list[Weakness]:
+    def _new(self, change: Change, gained: Difference, after: list[Weakness], state: GrantsState) -> list[Weakness]:
         """List what is wrong after the change and was not before; a reformat, or less, is nothing."""
-        after = self._of_subject(change.after, change, state)
-        if not after:
-            return []
         before = {_key(each) for each in weaknesses(change.before, state.outside)}
         if gained.change in (
             "same",
@@ -80,10 +79,6 @@ class WildcardGrant(Detector[GrantsState], frozen=True, kw_only=True):
                 if _key(each) not in before and (places is None or (each.policy, each.pointer) in places)
             ]
         return [each for each in after if any(_touches(each, grant) for grant in gained.added)]
-
-    def _is_over(self, change: Change, state: GrantsState) -> bool:
-        """Say whether a document that was wrong is so no more."""
-        return bool(weaknesses(change.before, state.outside)) and not self._of_subject(change.after, change, state)
 
     def _of_subject(self, holding: Holding, change: Change, state: GrantsState) -> list[Weakness]:
         return [each for each in weaknesses(holding, state.outside) if each.policy in change.places]
