@@ -50,7 +50,7 @@ class Breach(Struct, frozen=True):
 
 def is_trust(policy: Policy) -> bool:
     """Say whether a document with principals is a role's trust policy."""
-    return any(
+    return not any(statement.has_resource for statement in policy.statements) or any(
         pattern.prefix.startswith("sts:") for statement in policy.statements for pattern in statement.actions.patterns
     )
 
