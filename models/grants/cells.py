@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from models.grants.match import ANY, FIRST_VARIABLE, Automaton, Glob, TooComplexError, contains
 
-MAX_WORK: Final = 600_000  # steps of the automaton and stars settled in them; beyond it nothing is decided
+MAX_WORK: Final = 450_000  # steps of the automaton and stars settled in them; beyond it nothing is decided
 MAX_OPEN: Final = 6  # patterns with variables that may hold or not at one place
 
 _START: Final = 5  # characters by which patterns are told apart before they are matched
