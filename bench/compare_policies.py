@@ -200,14 +200,14 @@ TAIL: Final = """
 ## Where rolehawk finds less, and why
 
 - *Conditions and Denies.* What a condition narrows to some resources, or an unconditional Deny takes away, is not held
-  against a policy; parliament looks at neither.
+  against a policy; parliament does not ask for an Allow's conditions.
 - *Named resources.* An ARN with a wildcard (`role/app-*`, `arn:aws:logs:*:*:*`) is a named resource here, but for all of
   IAM's users, roles, groups or policies. parliament counts an action whatever its resource.
 - *Lists and reads.* parliament's RESOURCE_STAR, counted here as a write, stands for any action on `*`; rolehawk says
   nothing of lists, and low of reads, which the last row leaves out.
 - *PassRole.* A way to more rights needs PassRole on all roles, and for the service that the way uses.
 - *NotAction.* cloudsplaining counts Denies with NotAction too; those grant nothing.
-- *Levels.* Access levels differ where the packages carry other versions of AWS's list.
+- *Levels.* parliament has a list of its own of what manages permissions.
 """
 
 if __name__ == "__main__":
