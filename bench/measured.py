@@ -61,7 +61,8 @@ def steps(folder: str) -> dict[str, Any]:
     spent_s = dict.fromkeys(STEPS, 0.0)
     sources, _ = find([folder])
     begins = sorted(((begins_at(source) or 0, source) for source in sources), key=lambda each: each[0])
-    reader, merge, once, engine = EventReader(), Merge(), Once(), Engine(build(Settings()))
+    engine = Engine(build(Settings()))
+    reader, merge, once = EventReader(engine.asked_for), Merge(), Once()
     count, last_s = 0, time.process_time()
 
     def note(step: str) -> None:

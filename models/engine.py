@@ -111,6 +111,11 @@ class Engine:
         self.incidents = IncidentsDesk((rule for rule in rules if rule.detector.desk == "incidents"), context)
         self.incidents.on_change = on_change
 
+    @property
+    def asked_for(self) -> frozenset[str]:
+        """The calls whose parameters anybody reads: an event of another call may come without."""
+        return self._filed_elsewhere | self.behaviour.calls
+
     def feed(self, events: Iterable[Event]) -> None:
         """Score and learn events; in their order a replay is exact."""
         behaviour, grants, tray = self.behaviour, self.grants, self._tray

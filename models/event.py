@@ -18,7 +18,7 @@ from models import record as spelling
 from models.client import MAX_USER_AGENT, Client, parse_client
 from models.entity import CONSOLE_SESSION, Actor, identify, partition_of
 from models.facts import CONSOLE_MARKERS, Facts
-from models.record import MAX_TEXT, Record, UserIdentity, epoch, is_false, is_true, parameters
+from models.record import MAX_TEXT, NOTHING, Record, UserIdentity, epoch, is_false, is_true, parameters
 
 MAX_CACHED: Final = 16_384  # identities, clients and APIs each; a full cache starts over
 
@@ -41,6 +41,9 @@ _LOOKED_AT: Final = Facts.BROWSER | Facts.CONSOLE_CLIENT | Facts.CLOUDSHELL | Fa
 _NAMES_BY_CREDENTIAL: Final = frozenset({"user", "root", "federated-user"})
 
 
+ActorKey = str | tuple[str | None, str] | None
+
+
 class UnreadableError(ValueError):
     """A record that cannot be placed in time: says which field, and why."""
 
@@ -57,6 +60,7 @@ class Api(Struct, frozen=True, gc=False):
     name: str
     rank: int  # 0 makes, 1 neither, 2 removes: the order within one second
     key: str  # "source:name", one string for all tables that are keyed by the call
+    has_parameters: bool  # whether anybody asks for its parameters: else they are not kept
 
 
 class Event(Struct, gc=False):
@@ -123,11 +127,16 @@ def api_key(source: str, name: str) -> str:
 
 
 class EventReader:
-    """Reads records into events; keeps what repeats."""
+    """Reads records into events; keeps what repeats.
 
-    def __init__(self) -> None:
+    ``asked_for`` names the calls (`Api.key`) whose parameters anybody reads; those of other calls are let go, for a kept
+    one pins the bytes that it came in. None keeps all.
+    """
+
+    def __init__(self, asked_for: frozenset[str] | None = None) -> None:
+        self._asked_for = asked_for
         # By session ARN, key or service: the last identity seen under it, and who that is.
-        self._actors: dict[str | None, tuple[UserIdentity, Actor]] = {}
+        self._actors: dict[ActorKey, tuple[UserIdentity, Actor]] = {}
         self._clients: dict[str | None, Client] = {}
         self._apis: dict[tuple[str | None, str | None], Api] = {}
 
@@ -135,7 +144,7 @@ class EventReader:
         """Place one record in time and attribute it; raises as `read_all` does."""
         return self.read_all((record,))[0]
 
-    def read_all(self, records: Iterable[Record]) -> list[Event]:
+    def read_all(self, records: Iterable[Record]) -> list[Event]:  # noqa: PLR0912 - the hot path: a call costs a tenth of it
         """Place records in time and attribute them, in the order given.
 
         Raises UnreadableError at the first one that has no readable time or no event name: nothing can be said of it.
@@ -156,7 +165,11 @@ class EventReader:
             if (identity := record.user_identity) is not None:
                 # A role's session changes its keys underneath; anybody else is told apart by the key.
                 is_role = identity.type == "AssumedRole"
-                key = identity.arn if is_role else identity.access_key_id or identity.arn or identity.invoked_by
+                key: ActorKey = (
+                    identity.arn if is_role else identity.access_key_id or identity.arn or identity.invoked_by
+                )
+                if is_role and identity.invoked_by is not None:  # its own calls, and a service's for it, take turns
+                    key = identity.arn, identity.invoked_by
                 known = actors.get(key)
                 if known is not None and known[0] == identity:
                     record.user_identity, actor = known  # one copy for all that wait to be put in order
@@ -178,6 +191,12 @@ class EventReader:
             else:
                 session_name = actor.session_name
             event_id = record.event_id or digest(record)
+            if api.has_parameters:
+                record.request_parameters = record.request_parameters.copy()
+                record.response_elements = record.response_elements.copy()
+                record.additional_event_data = record.additional_event_data.copy()
+            else:
+                record.request_parameters = record.response_elements = record.additional_event_data = NOTHING
             events.append(Event(at, api.rank, event_id, api, actor, session_name, facts, record))
         return events
 
@@ -189,7 +208,9 @@ class EventReader:
             self._apis.clear()
         source, name = record.event_source or "", _VERSION.sub("", name)
         rank = 0 if _FIRST.match(name) else 2 if _LAST.match(name) else 1
-        api = self._apis[record.event_source, record.event_name] = Api(source, name, rank, api_key(source, name))
+        key = api_key(source, name)
+        has_parameters = self._asked_for is None or key in self._asked_for
+        api = self._apis[record.event_source, record.event_name] = Api(source, name, rank, key, has_parameters)
         return api
 
     def _new_client(self, record: Record) -> Client:
@@ -203,7 +224,7 @@ class EventReader:
             self._clients[user_agent] = client
         return client
 
-    def _new_actor(self, identity: UserIdentity, key: str | None, source_address: str | None) -> Actor | None:
+    def _new_actor(self, identity: UserIdentity, key: ActorKey, source_address: str | None) -> Actor | None:
         actor = identify(identity, source_address)
         # A service that only the address names is not the identity's to remember.
         if actor is not None and key is not None and (actor.type != "service" or identity.invoked_by):

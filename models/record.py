@@ -23,6 +23,7 @@ from msgspec import Raw, Struct, field
 # A boolean that CloudTrail writes as a JSON boolean in one place and as "true" or "false" in another.
 Flag = bool | str | None
 
+NOTHING = Raw()  # an element that is absent, or was let go
 MAX_TEXT = 4096  # characters kept of any one string field; a longer one is cut (the longest ARN has 2,048)
 
 
@@ -107,9 +108,9 @@ class Record(Struct, gc=False, kw_only=True, omit_defaults=True, rename="camel")
     recipient_account_id: str | None = None
     session_credential_from_console: Flag = None
     user_identity: UserIdentity | None = None
-    request_parameters: Raw = Raw()
-    response_elements: Raw = Raw()
-    additional_event_data: Raw = Raw()
+    request_parameters: Raw = NOTHING
+    response_elements: Raw = NOTHING
+    additional_event_data: Raw = NOTHING
 
 
 class LogFile(Struct, gc=False):

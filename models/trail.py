@@ -21,7 +21,7 @@ from msgspec import Raw, Struct, field
 from models.event import Event, EventReader, UnreadableError
 from models.record import Record, coerce, decode_lenient, decode_lines, decode_log_file, decode_record
 
-PIECE: Final = 512 * 1024  # bytes of a document that are read at once; larger ones are cut between two records
+PIECE: Final = 256 * 1024  # bytes of a document that are read at once; larger ones are cut between two records
 MAX_PIECE: Final = 64 * 1024 * 1024  # bytes in which no record begins; where there are more, they are no trail
 MAX_BETWEEN: Final = 256  # bytes of white space and brackets between two records
 MAX_DEPTH: Final = 4  # envelopes in envelopes
@@ -84,10 +84,10 @@ _UNDECODABLE: Final = (msgspec.MsgspecError, ValueError, RecursionError)
 
 
 class TrailReader:
-    """Reads pieces of trails into events; keeps what repeats between them."""
+    """Reads pieces of trails into events; keeps what repeats between them, and the parameters that are asked for."""
 
-    def __init__(self) -> None:
-        self._events = EventReader()
+    def __init__(self, asked_for: frozenset[str] | None = None) -> None:
+        self._events = EventReader(asked_for)
 
     def read(self, data: bytes, file: str, first: int = 1) -> Batch:
         """Read one piece of a file: whole documents or whole lines, at most MAX_PIECE bytes.

@@ -171,7 +171,7 @@ def detectors(form: str | None, output: Path | None, settings: Path | None) -> N
         from models.grants.tables import action_table, managed_table  # noqa: PLC0415 - seldom asked for
 
         for what, source in (("actions", action_table()), ("policies", managed_table())):
-            _say(f"{what:<12}{source.source}, as of {source.date}")
+            say(f"{what:<12}{source.source}, as of {source.date}")
 
 
 @rolehawk.command()

@@ -157,7 +157,7 @@ class _Run:
         self._lineages: dict[str, list[Hop]] = {}
         self._engine = Engine(build(settings), settings, self._on_fault, self._on_change if with_history else None)
         self._suppressions = settings.suppressions
-        self._reader = FileReader(on_bytes)
+        self._reader = FileReader(on_bytes, asked_for=self._engine.asked_for)
         self._once = Once()
         self._complaints = complaints
         self._read_since = read_since

@@ -38,7 +38,7 @@ class BehaviourDesk:
         self._facts = 0  # what any detector looks for in every event
         for rule in self._rules:
             self._facts |= rule.detector.facts
-        self._calls = frozenset().union(*(calls for *_, calls in self._watches))
+        self.calls = frozenset[str]().union(*(calls for *_, calls in self._watches))
         self._sweeping = tuple(rule for rule in self._rules if _sweeps(rule))
 
     def observe(self, event: Event, actor: Actor) -> bool:
@@ -54,7 +54,7 @@ class BehaviourDesk:
         if session is None or at - session.last_at > SESSION_GAP_S or at > session.ends_at:
             session = profile.session_at(event.session_name, at)
         facts = event.facts
-        is_worth_a_look = facts & ~session.facts or facts & self._facts or event.api.key in self._calls
+        is_worth_a_look = facts & ~session.facts or facts & self._facts or event.api.key in self.calls
         if is_worth_a_look:
             self._look(event, profile, session, facts, is_own=True)
         session.events += 1

@@ -88,12 +88,17 @@ def _walk(name: str, *, is_named: bool, on_error: Callable[[Unopened], None]) ->
 
 
 class FileReader:
-    """Reads files into batches of events; counts files, and those that were left out."""
+    """Reads files into batches of events; counts files, and those that were left out.
 
-    def __init__(self, on_bytes: OnBytes | None = None, piece: int = PIECE) -> None:
+    ``asked_for`` names the calls whose parameters are kept (`models.event.EventReader`).
+    """
+
+    def __init__(
+        self, on_bytes: OnBytes | None = None, piece: int = PIECE, asked_for: frozenset[str] | None = None
+    ) -> None:
         self.files = 0
         self.others: list[str] = []  # found by walking, and no trail
-        self._trail = TrailReader()
+        self._trail = TrailReader(asked_for)
         self._on_bytes = on_bytes
         self._piece = piece
 

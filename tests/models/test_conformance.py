@@ -25,10 +25,10 @@ from models.detector import Detector, Rule
 from models.detectors import REGISTRY, tuning_of
 from models.detectors.console.machine_role_console import MachineRoleConsole
 from models.engine import Engine
-from models.event import Event
+from models.event import Event, EventReader, in_order
 from models.finding import MAX_EVIDENCE, MAX_TITLE, Finding
 from models.grants.account import MAX_ATTEMPTS, MAX_WATCHED, AccountState
-from models.record import epoch
+from models.record import decode_record, epoch
 from tests.records import Json, events_of, instance_call, raise_fault, record, role, rules, run, user
 
 ROOT = Path(__file__).parents[2]
@@ -215,6 +215,16 @@ def test_order_free_if_it_says_so(detector: Kind) -> None:
         random = Random(seed)
         late = sorted(events, key=lambda event: event.at + random.uniform(0, HORIZON_S))
         assert outcome(fed(detector, late)) == expected
+
+
+@every_detector
+def test_it_names_the_calls_whose_parameters_it_reads(detector: Kind) -> None:
+    """With the parameters of all other calls let go, as replay does, it finds the same."""
+    example = [*trail(detector, "POSITIVE"), *trail(detector, "NEAR_MISS")]
+    whole = fed(detector, events_of(example))
+    reader = EventReader(whole.asked_for)
+    lean = sorted(reader.read_all(decode_record(msgspec.json.encode(each)) for each in example), key=in_order)
+    assert fed(detector, lean).findings() == whole.findings()
 
 
 @every_detector

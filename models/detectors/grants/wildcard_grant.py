@@ -10,10 +10,10 @@ from models.event import Event
 from models.finding import ChainStage, Draft, Severity, cut
 from models.grants.allowed import Holding
 from models.grants.change import Change
-from models.grants.difference import Difference, Grant, difference
+from models.grants.difference import difference
 from models.grants.doors import DOOR_CALLS
 from models.grants.graph import RESOURCE_POLICY, TRUST
-from models.grants.match import TooComplexError, glob, intersects
+from models.grants.newly import new_weaknesses
 from models.grants.wildcards import Weakness, weaknesses
 
 MAX_RULES: Final = 20  # weaknesses listed in a finding, the strongest
@@ -59,33 +59,22 @@ class WildcardGrant(Detector[GrantsState], frozen=True, kw_only=True):
                 if not event.is_failed and weaknesses(change.before, state.outside):
                     yield self.closing(change.entity, change.subject, event.at)
                 continue
-            gained = difference(change.before, change.after)
-            if found := self._new(change, gained, after, state):
-                yield self._draft(event, state, change, gained, found)
+            if found := self._new(change, after, state):
+                yield self._draft(event, state, change, found)
 
-    def _new(self, change: Change, gained: Difference, after: list[Weakness], state: GrantsState) -> list[Weakness]:
-        """List what is wrong after the change and was not before; a reformat, or less, is nothing."""
+    def _new(self, change: Change, after: list[Weakness], state: GrantsState) -> list[Weakness]:
+        """List what is wrong after the change and was not before: a reformat, or less, is nothing.
+
+        What a boundary or a Deny takes away is new all the same, and latent.
+        """
+        new = new_weaknesses(change.before, change.after, state.outside)
         before = {_key(each) for each in weaknesses(change.before, state.outside)}
-        if gained.change in (
-            "same",
-            "narrowed",
-        ):  # what a boundary or a Deny takes away is new all the same, and latent
-            return [each for each in after if each.is_latent and _key(each) not in before]
-        if gained.change == "unknown" or change.kind != "identity":
-            places = {(each.policy, each.pointer) for each in gained.added} if gained.change != "unknown" else None
-            return [
-                each
-                for each in after
-                if _key(each) not in before and (places is None or (each.policy, each.pointer) in places)
-            ]
-        return [each for each in after if any(_touches(each, grant) for grant in gained.added)]
+        return [each for each in after if each in new or (each.is_latent and _key(each) not in before)]
 
     def _of_subject(self, holding: Holding, change: Change, state: GrantsState) -> list[Weakness]:
         return [each for each in weaknesses(holding, state.outside) if each.policy in change.places]
 
-    def _draft(
-        self, event: Event, state: GrantsState, change: Change, gained: Difference, found: list[Weakness]
-    ) -> Draft:
+    def _draft(self, event: Event, state: GrantsState, change: Change, found: list[Weakness]) -> Draft:
         ordered = sorted(found, key=lambda each: (-each.severity, int(each.rule[1:]), each.pointer))
         worst = ordered[0]
         is_latent = not change.is_held or all(each.is_latent for each in ordered)
@@ -117,7 +106,7 @@ class WildcardGrant(Detector[GrantsState], frozen=True, kw_only=True):
                         "actions": [cut(action) for action in each.actions[:MAX_LISTED]],
                         "resources": [cut(resource) for resource in each.resources[:MAX_LISTED]],
                     }
-                    for each in gained.added[:MAX_RULES]
+                    for each in difference(change.before, change.after).added[:MAX_RULES]
                 ],
                 "is_latent": is_latent,
                 "is_denied": denied,
@@ -133,22 +122,6 @@ class WildcardGrant(Detector[GrantsState], frozen=True, kw_only=True):
 
 def _key(weakness: Weakness) -> tuple[Any, ...]:
     return weakness.rule, weakness.severity, weakness.actions, weakness.resources, weakness.is_latent, weakness.why
-
-
-def _touches(weakness: Weakness, grant: Grant) -> bool:
-    """Say whether what is newly allowed belongs to a weakness: of its statement, and of its actions."""
-    if (weakness.policy, weakness.pointer) != (grant.policy, grant.pointer):
-        return False
-    if any(each.startswith("not:") for each in (*grant.actions, *weakness.actions)):
-        return True
-    try:
-        return any(
-            intersects(glob(mine.lower()), glob(theirs.lower()))
-            for mine in weakness.actions
-            for theirs in grant.actions
-        )
-    except TooComplexError:
-        return True
 
 
 def _shown(weakness: Weakness) -> dict[str, Any]:
