@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 
 # The main job on the sample trail that comes with the project, without a broker.
 run: $(READY)
-	$(BIN)/rolehawk replay --format table examples/sample-trail/AWSLogs
+	$(BIN)/rolehawk replay --format table --settings examples/sample-trail/rolehawk.toml examples/sample-trail/AWSLogs
 
 test: lint
 	$(BIN)/pytest -m "not long" -n auto
@@ -29,7 +29,7 @@ bench: $(READY)
 
 # What is generated from the code: the sample trail and the catalogue of detectors.
 docs: $(READY)
-	$(BIN)/python examples/make_sample_trail.py
+	$(BIN)/python -m examples.make_sample_trail
 	$(BIN)/rolehawk detectors --format markdown -o docs/detectors.md
 
 # AWS's actions and the policies that AWS manages, from packages that are needed for nothing else.

@@ -59,8 +59,11 @@ class Score:
         """Hold what was found in one trail against its truth."""
         self._count_owed(where, [row for row in truth if row["kind"] == "finding"], findings)
         known = {(row["detector"], row["entity_arn"]) for row in truth if row["kind"] in ("finding", "tolerated")}
+        acts = {event for row in truth if row["kind"] in ("finding", "tolerated") for event in row["event_ids"]}
         for each in findings:
-            if (each.detector, each.entity.arn) not in known:
+            # What another detector says of an injected act is no alarm over ordinary life.
+            is_of_an_act = any(event.event_id in acts for event in each.evidence)
+            if (each.detector, each.entity.arn) not in known and not is_of_an_act:
                 self.false_alarms[each.detector, each.severity] += 1
                 self._name(f"false alarm: {where}, `{each.detector}`, {each.severity}: {each.title}")
         for row in truth:

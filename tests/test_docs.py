@@ -19,6 +19,7 @@ from models.settings import Account, Settings, parse_settings
 from streams.cli import catalogue, rolehawk
 from streams.formats import writer
 from streams.options import CLASSES, KINDS, SEVERITIES
+from streams.replay import replay
 from streams.terminal import Screen
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -108,6 +109,16 @@ def test_the_ladder_is_documented() -> None:
     page = (DOCS / "evidence.md").read_text()
     for rung in LADDER.values():
         assert f"| {rung.tier} | {rung.side or 'nothing'} | {rung.text} |" in page
+
+
+def test_the_front_page_shows_real_findings() -> None:
+    """The findings of README are those of the sample trail, by their ids and titles."""
+    front, sample = (DOCS.parent / "README.md").read_text(), DOCS.parent / "examples/sample-trail"
+    found = replay([str(sample / "AWSLogs")], parse_settings((sample / "rolehawk.toml").read_text())).findings
+    titles = {each.finding_id[:12]: each.title for each in found}
+    shown = re.findall(r"id ([0-9a-f]{12})", front)
+    assert len(shown) == 2
+    assert all(titles[each] in front for each in shown)
 
 
 def test_the_front_page_leads_somewhere() -> None:

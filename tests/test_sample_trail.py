@@ -30,8 +30,10 @@ def records(stored: dict[str, bytes]) -> list[Record]:
 def test_script_makes_what_is_stored(stored: dict[str, bytes]) -> None:
     """The same files with the same records; compared decompressed, for zlibs differ in how well they compress."""
     made = make_sample_trail.make()
-    assert made.keys() == stored.keys()
-    assert all(gzip.decompress(made[path]) == gzip.decompress(stored[path]) for path in stored)
+    logs = {path for path in made if path.endswith(".json.gz")}
+    assert logs == stored.keys()
+    assert all(gzip.decompress(made[path]) == gzip.decompress(stored[path]) for path in logs)
+    assert all(made[path] == (STORED / path).read_bytes() for path in made.keys() - logs)
 
 
 def test_script_makes_the_same_bytes_twice() -> None:
@@ -41,8 +43,8 @@ def test_script_makes_the_same_bytes_twice() -> None:
 
 
 def test_trail_is_small(stored: dict[str, bytes], records: list[Record]) -> None:
-    """Under 300,000 bytes of files, and 2,000 to 5,000 records in three accounts."""
-    assert sum(map(len, stored.values())) < 300_000
+    """Under 500,000 bytes of files, and 2,000 to 5,000 records in three accounts."""
+    assert sum(map(len, stored.values())) < 500_000
     assert 2_000 <= len(records) <= 5_000
     assert len({record.recipient_account_id for record in records}) == 3
 
@@ -56,7 +58,7 @@ def test_every_record_is_readable_and_attributed(records: list[Record]) -> None:
     """The product places each record in time and names who acted, but for sign-ins with a hidden name."""
     reader = EventReader()
     nameless = [record for record in records if reader.read(record).actor is None]
-    assert {record.user_identity.user_name for record in nameless if record.user_identity} == {
+    assert {record.user_identity.user_name for record in nameless if record.user_identity} <= {
         "HIDDEN_DUE_TO_SECURITY_REASONS"
     }
 
@@ -65,7 +67,7 @@ def test_keys_and_addresses_are_kept_for_documentation(stored: dict[str, bytes],
     """No access key or token looks like a leaked one, no address could be somebody's."""
     text = b"".join(map(gzip.decompress, stored.values())).decode()
     assert all(key.endswith("EXAMPLE") for key in re.findall(r'"accessKeyId":"([^"]+)"', text))
-    assert set(re.findall(r'"sessionToken":"([^"]+)"', text)) == {"EXAMPLETOKEN"}
-    documentation = ("192.0.2.", "198.51.100.", "203.0.113.", "10.")
+    assert all(token.startswith("EXAMPLE") for token in re.findall(r'"sessionToken":"([^"]+)"', text))
+    documentation = ("192.0.2.", "198.51.100.", "203.0.113.", "10.", "2001:db8:", "AWS Internal")
     addresses = {record.source_ip_address or "" for record in records}
     assert all(address.startswith(documentation) or address.endswith(".amazonaws.com") for address in addresses)

@@ -80,7 +80,7 @@ class WildcardGrant(Detector[GrantsState], frozen=True, kw_only=True):
         is_latent = not change.is_held or all(each.is_latent for each in ordered)
         denied = event.is_denied
         severity = Severity.LOW if denied or is_latent else worst.severity
-        name = cut(change.entity.arn.rsplit("/", 1)[-1])
+        name = cut(change.entity.arn.rsplit("/", 1)[-1].rsplit(":", 1)[-1])
         what = {TRUST: "its trust policy", RESOURCE_POLICY: "its policy"}.get(
             change.subject, f"policy {cut(change.subject.rsplit('/', 1)[-1])}"
         )
