@@ -148,9 +148,9 @@ class Detector(Struct, Generic[State], frozen=True, kw_only=True, forbid_unknown
     facts: ClassVar[int] = 0
     new_facts: ClassVar[int] = 0
 
-    def observe(self, event: Event, state: State) -> Iterable[Draft]:
-        """Yield a draft for each matter that this event is evidence of."""
-        raise NotImplementedError
+    def observe(self, event: Event, state: State) -> Iterable[Draft]:  # noqa: ARG002
+        """Yield a draft for each matter that this event is evidence of; at the incidents desk there are no events."""
+        return ()
 
     def due_at(self, state: State) -> int | None:  # noqa: ARG002
         """Say when, at the earliest, `sweep` would find something; None while nothing is in sight."""
