@@ -12,13 +12,24 @@ from collections.abc import Iterable
 from operator import attrgetter
 from typing import Any, Final
 
-from msgspec import Struct
+import msgspec
+from msgspec import Raw, Struct
 
 from models import record as spelling
 from models.client import MAX_USER_AGENT, Client, parse_client
 from models.entity import CONSOLE_SESSION, Actor, identify, partition_of
 from models.facts import CONSOLE_MARKERS, Facts
-from models.record import MAX_TEXT, NOTHING, Record, UserIdentity, epoch, is_false, is_true, parameters
+from models.record import (
+    MAX_TEXT,
+    NOTHING,
+    Record,
+    UserIdentity,
+    decode_identity,
+    epoch,
+    is_false,
+    is_true,
+    parameters,
+)
 
 MAX_CACHED: Final = 16_384  # identities, clients and APIs each; a full cache starts over
 
@@ -71,6 +82,7 @@ class Event(Struct, gc=False):
     event_id: str
     api: Api
     actor: Actor | None
+    identity: UserIdentity | None
     session_name: str
     facts: int
     record: Record
@@ -135,6 +147,8 @@ class EventReader:
 
     def __init__(self, asked_for: frozenset[str] | None = None) -> None:
         self._asked_for = asked_for
+        # By its bytes, an identity as it is written: decoded, who that is, and one copy for all events that have it.
+        self._identities: dict[bytes, tuple[UserIdentity | None, Actor | None, Raw]] = {}
         # By session ARN, key or service: the last identity seen under it, and who that is.
         self._actors: dict[ActorKey, tuple[UserIdentity, Actor]] = {}
         self._clients: dict[str | None, Client] = {}
@@ -144,12 +158,12 @@ class EventReader:
         """Place one record in time and attribute it; raises as `read_all` does."""
         return self.read_all((record,))[0]
 
-    def read_all(self, records: Iterable[Record]) -> list[Event]:  # noqa: PLR0912 - the hot path: a call costs a tenth of it
+    def read_all(self, records: Iterable[Record]) -> list[Event]:
         """Place records in time and attribute them, in the order given.
 
         Raises UnreadableError at the first one that has no readable time or no event name: nothing can be said of it.
         """
-        actors, clients, apis = self._actors, self._clients, self._apis
+        identities, clients, apis = self._identities, self._clients, self._apis
         events: list[Event] = []
         for record in records:
             if (when := record.event_time or record.timestamp) is None:
@@ -161,23 +175,9 @@ class EventReader:
             api = apis.get((record.event_source, record.event_name)) or self._new_api(record)
             client = clients.get(record.user_agent) or self._new_client(record)
             facts = client.facts
-            actor = None
-            if (identity := record.user_identity) is not None:
-                # A role's session changes its keys underneath; anybody else is told apart by the key.
-                is_role = identity.type == "AssumedRole"
-                key: ActorKey = (
-                    identity.arn if is_role else identity.access_key_id or identity.arn or identity.invoked_by
-                )
-                if is_role and identity.invoked_by is not None:  # its own calls, and a service's for it, take turns
-                    key = identity.arn, identity.invoked_by
-                known = actors.get(key)
-                if known is not None and known[0] == identity:
-                    record.user_identity, actor = known  # one copy for all that wait to be put in order
-                elif known is not None and is_role and _differ_in_key_alone(known[0], identity):
-                    actor = known[1]
-                    actors[key] = identity, actor
-                else:
-                    actor = self._new_actor(identity, key, record.source_ip_address)
+            identity = actor = None
+            if (data := bytes(record.user_identity)) and data != b"null":
+                identity, actor, record.user_identity = identities.get(data) or self._new_identity(data, record)
                 if actor is not None:
                     facts |= actor.facts
             if (
@@ -197,7 +197,7 @@ class EventReader:
                 record.additional_event_data = record.additional_event_data.copy()
             else:
                 record.request_parameters = record.response_elements = record.additional_event_data = NOTHING
-            events.append(Event(at, api.rank, event_id, api, actor, session_name, facts, record))
+            events.append(Event(at, api.rank, event_id, api, actor, identity, session_name, facts, record))
         return events
 
     def _new_api(self, record: Record) -> Api:
@@ -224,9 +224,33 @@ class EventReader:
             self._clients[user_agent] = client
         return client
 
-    def _new_actor(self, identity: UserIdentity, key: ActorKey, source_address: str | None) -> Actor | None:
-        actor = identify(identity, source_address)
+    def _new_identity(self, data: bytes, record: Record) -> tuple[UserIdentity | None, Actor | None, Raw]:
+        """Decode an identity and name its actor; raises UnreadableError where it does not fit its type."""
+        try:
+            identity = decode_identity(data)
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            raise UnreadableError("userIdentity", "not as it should be") from None
+        if identity is None:
+            return None, None, NOTHING
+        actor = self._actor_of(identity, record.source_ip_address)
+        found = identity, actor, Raw(data)
         # A service that only the address names is not the identity's to remember.
+        if actor is not None and (actor.type != "service" or identity.invoked_by):
+            if len(self._identities) >= MAX_CACHED:
+                self._identities.clear()
+            self._identities[data] = found
+        return found
+
+    def _actor_of(self, identity: UserIdentity, source_address: str | None) -> Actor | None:
+        # A role's session changes its keys underneath; anybody else is told apart by the key.
+        is_role = identity.type == "AssumedRole"
+        key: ActorKey = identity.arn if is_role else identity.access_key_id or identity.arn or identity.invoked_by
+        if is_role and identity.invoked_by is not None:  # its own calls, and a service's for it, take turns
+            key = identity.arn, identity.invoked_by
+        known = self._actors.get(key)
+        if known is not None and (known[0] == identity or (is_role and _differ_in_key_alone(known[0], identity))):
+            return known[1]
+        actor = identify(identity, source_address)
         if actor is not None and key is not None and (actor.type != "service" or identity.invoked_by):
             if len(self._actors) >= MAX_CACHED:
                 self._actors.clear()

@@ -215,7 +215,7 @@ def who(event: Event, session_facts: int = 0) -> Who:
     actor = event.actor
     if actor is None:
         return Who()
-    identity = event.record.user_identity
+    identity = event.identity
     is_root = actor.type != "role" or (event.facts | session_facts) & BEGINS_WITH_ITSELF != 0
     return Who(
         arn=actor.session_arn,
@@ -229,7 +229,7 @@ def who(event: Event, session_facts: int = 0) -> Who:
 
 
 def _carried_origin(event: Event) -> str | None:
-    identity = event.record.user_identity
+    identity = event.identity
     if identity is None:
         return None
     if (behalf := identity.on_behalf_of) is not None and behalf.user_id:

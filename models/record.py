@@ -1,7 +1,7 @@
 """CloudTrail's own spelling: the fields that are read of a record, and how one is decoded.
 
 The typed decode is the hot path: unneeded fields are skipped, ``requestParameters`` and its like stay raw bytes until
-something asks for them. What the typed decode refuses (one odd value refuses a whole file) goes through `coerce`,
+something asks for them, and so does ``userIdentity``, of which a trail repeats each many times. What the typed decode refuses (one odd value refuses a whole file) goes through `coerce`,
 field by field, so that an odd value costs that value and not the record.
 Source: AWS CloudTrail user guide, "CloudTrail record contents" and "CloudTrail userIdentity element".
 """
@@ -107,7 +107,7 @@ class Record(Struct, gc=False, kw_only=True, omit_defaults=True, rename="camel")
     error_message: str | None = None
     recipient_account_id: str | None = None
     session_credential_from_console: Flag = None
-    user_identity: UserIdentity | None = None
+    user_identity: Raw = NOTHING
     request_parameters: Raw = NOTHING
     response_elements: Raw = NOTHING
     additional_event_data: Raw = NOTHING
@@ -121,6 +121,7 @@ class LogFile(Struct, gc=False):
 
 decode_log_file = msgspec.json.Decoder(LogFile).decode
 decode_record = msgspec.json.Decoder(Record).decode
+decode_identity = msgspec.json.Decoder(UserIdentity | None).decode
 decode_lines = msgspec.json.Decoder(Record).decode_lines
 encode = msgspec.json.encode
 
@@ -155,7 +156,7 @@ def in_plain_spelling(record: Record) -> Record:
         record,
         **{
             name: Raw(msgspec.json.encode(parameters(raw), order="sorted"))
-            for name in ("request_parameters", "response_elements", "additional_event_data")
+            for name in ("user_identity", "request_parameters", "response_elements", "additional_event_data")
             if bytes(raw := getattr(record, name))
         },
     )
@@ -244,7 +245,11 @@ def coerce(value: dict[str, Any]) -> tuple[Record, list[str]]:
     A number or boolean where a string belongs becomes its text; anything else that does not fit is left out and named.
     """
     odd: list[str] = []
-    return cast("Record", _fit_struct(value, Record, "", odd)), odd
+    record = cast("Record", _fit_struct(value, Record, "", odd))
+    if (found := value.get("userIdentity")) is not None:
+        identity = _fit(found, UserIdentity, "userIdentity", odd)
+        record.user_identity = NOTHING if identity is None else Raw(encode(identity))
+    return record, odd
 
 
 def _fit_struct(value: dict[str, Any], wanted: type[Struct], path: str, odd: list[str]) -> Struct:

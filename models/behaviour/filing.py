@@ -100,7 +100,7 @@ def _issued(full_arn: str, name: str, facts: int) -> Deed:
 
 def _issuer_facts(event: Event) -> int:
     """Say what the issuer asserts of the session: which service, federation or console it came from."""
-    actor, facts, identity = event.actor, event.facts, event.record.user_identity
+    actor, facts, identity = event.actor, event.facts, event.identity
     inherited = facts & _INHERITED
     if actor is None or identity is None:
         return inherited

@@ -41,7 +41,7 @@ class GrantsDesk:
 
     def observe(self, event: Event) -> None:
         """Score and learn an event of the account it was delivered to."""
-        identity = event.record.user_identity
+        identity = event.identity
         account_id = event.account_id or (identity.account_id if identity else None) or "unknown"
         self.seen_accounts.add(event.record.recipient_account_id)
         account = self.accounts.get(account_id) or self._open(account_id)

@@ -14,7 +14,7 @@ import pytest
 from bench import trail
 from models.entity import identify
 from models.event import EventReader
-from models.record import Record, decode_log_file, epoch
+from models.record import Record, decode_identity, decode_log_file, epoch
 
 EVENTS = 12_000
 ENTITIES = 100
@@ -53,7 +53,8 @@ def test_average_record_is_as_large_as_a_real_one(files: list[bytes], records: l
 
 def test_as_many_entities_act_as_were_asked_for(records: list[Record]) -> None:
     """Of machines' roles nearly all act; people, scripts and services come on top."""
-    actors = [identify(record.user_identity, None) for record in records if record.user_identity]
+    identities = [decode_identity(record.user_identity) for record in records if bytes(record.user_identity)]
+    actors = [identify(identity, None) for identity in identities if identity]
     found = len({actor.arn for actor in actors if actor and actor.type in ("role", "user")})
     assert ENTITIES * 0.9 < found < ENTITIES * 2
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from models.event import Event, EventReader, UnreadableError, digest, in_order
 from models.facts import CONSOLE_MARKERS, Facts
-from models.record import Record, coerce, decode_record, epoch, iso
+from models.record import Record, coerce, decode_identity, decode_record, epoch, iso
 from tests.records import CHROME, Json, events_of, record, role, root, sign_in, user
 
 
@@ -184,8 +184,9 @@ def test_odd_values_cost_themselves_alone() -> None:
     fitted, odd = coerce(made)
     assert (fitted.recipient_account_id, fitted.user_agent, fitted.error_code) == ("111122223333", None, None)
     assert fitted.source_ip_address == "y" * 4096
-    assert fitted.user_identity is not None
-    assert fitted.user_identity.arn == user("erin")["arn"]
+    identity = decode_identity(fitted.user_identity)
+    assert identity is not None
+    assert identity.arn == user("erin")["arn"]
     assert [each.split(":")[0] for each in odd] == [
         "sourceIPAddress", "userAgent", "errorCode", "recipientAccountId", "userIdentity.sessionContext",
     ]  # fmt: skip

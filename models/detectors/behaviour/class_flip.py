@@ -48,14 +48,15 @@ class ClassFlip(Detector[BehaviourState], frozen=True, kw_only=True):
     def observe(self, event: Event, state: BehaviourState) -> Iterable[Draft]:
         """Weigh the session, with what the event adds to it, against all others of the entity."""
         profile, session = state.profile, state.session
-        if session is None or not state.is_own or profile.type not in _WATCHED:
+        is_young = event.at - profile.first_at < self.min_settled_days * DAY_S
+        if is_young or session is None or not state.is_own or profile.type not in _WATCHED:
             return
         facts = session.facts | state.facts
         if facts & CONSOLE_MARKERS:
-            if not session.facts & CONSOLE_MARKERS and self._settled_against(event, state, session.facts):
+            if not session.facts & CONSOLE_MARKERS and self._settled_against(state, session.facts):
                 yield self.closing(state.entity, session.id, event.at, reason="superseded")
             return
-        settled = self._settled_against(event, state, facts)
+        settled = self._settled_against(state, facts)
         if settled is None:
             return
         now = judge_session(stance(facts), profile.configuration)
@@ -75,12 +76,12 @@ class ClassFlip(Detector[BehaviourState], frozen=True, kw_only=True):
             expected={"class": settled, "sessions": sum(profile.stances.values())},
         )
 
-    def _settled_against(self, event: Event, state: BehaviourState, facts: int) -> str | None:
+    def _settled_against(self, state: BehaviourState, facts: int) -> str | None:
         """Say which class the entity is settled in, if a session that shows these facts is the other; else None."""
         profile, session = state.profile, state.session
         class_ = judge_session(stance(facts), profile.configuration).class_
         settled = _OTHER.get(class_)
-        if settled is None or event.at - profile.first_at < self.min_settled_days * DAY_S:
+        if settled is None:
             return None
         others = {"human": 0, "workload": 0}
         for of, count in profile.stances.items():

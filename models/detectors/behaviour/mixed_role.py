@@ -11,10 +11,12 @@ from models.behaviour.evidence import judge_session, stance
 from models.behaviour.profile import DAY_S, MAX_DAYS, Profile
 from models.detector import BehaviourState, Desk, Detector, Family, Life
 from models.event import Event
-from models.facts import LADDER
+from models.facts import LADDER, union
 from models.finding import Draft, EntityRef, Severity, cut
 
 _WATCHED: Final = frozenset({"role", "user"})
+_PEOPLE: Final = union(side="human")
+_MACHINES: Final = union(side="workload")
 
 
 class MixedRole(Detector[BehaviourState], frozen=True, kw_only=True):
@@ -44,6 +46,10 @@ class MixedRole(Detector[BehaviourState], frozen=True, kw_only=True):
         profile, session = state.profile, state.session
         if session is None or profile.type not in _WATCHED:
             return
+        if (not profile.human_days and not state.facts & _PEOPLE) or (
+            not profile.machine_days and not state.facts & _MACHINES
+        ):
+            return  # one kind alone, as nearly all are
         class_ = judge_session(stance(session.facts | state.facts), profile.configuration).class_
         today = event.at // DAY_S
         people, machines = (

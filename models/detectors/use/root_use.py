@@ -36,7 +36,7 @@ class RootUse(Detector[BehaviourState], frozen=True, kw_only=True):
 
     def observe(self, event: Event, state: BehaviourState) -> Iterable[Draft]:
         """Yield a draft for whatever root itself does."""
-        identity = event.record.user_identity
+        identity = event.identity
         invoked_by = identity.invoked_by if identity else None
         if invoked_by is not None and is_aws_service(invoked_by) and not is_console_service(invoked_by):
             return

@@ -273,5 +273,5 @@ def test_a_large_world_is_made_step_by_step() -> None:
 def test_identities_are_as_the_product_expects(lived: Lived) -> None:
     """Each identity can be named from userIdentity alone."""
     for event in lived.events:
-        if event.record.user_identity and event.actor:
-            assert identify(event.record.user_identity, event.record.source_ip_address) is not None
+        if event.identity and event.actor:
+            assert identify(event.identity, event.record.source_ip_address) is not None
