@@ -37,7 +37,8 @@ class WildcardGrant(Detector[GrantsState], frozen=True, kw_only=True):
     known_gaps: ClassVar[str] = (
         "Documents cut or masked in the trail. What a holder had before the trail began and no inventory told: it counts as "
         "new when it is written again, with baseline `none`. Memberships of Identity Center groups, cluster access entries "
-        "and KMS grants are not resolved to policies."
+        "and KMS grants are not resolved to policies. Where the settings do not list the organisation's accounts, one that the "
+        "trail shows only later counts as a stranger until then."
     )
     runbook: ClassVar[str] = (
         "Ask who granted it (actor.origin) what for, and put the narrower change in its place that each rule names under "
