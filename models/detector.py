@@ -86,7 +86,8 @@ class GrantsState(Struct, frozen=True):
     account: AccountState
     coverage_since: int
     context: Context
-    changes: tuple[Change, ...] = ()  # of grants, that the event makes, or would make if it were allowed
+    written: tuple[str, ...] = ()  # ARNs of what the event writes, or would write if it were allowed
+    changes: tuple[Change, ...] = ()  # of grants, that it makes, or would make
     own_accounts: frozenset[str] = frozenset()  # of the organisation: as the settings say, else all seen so far
 
     @property

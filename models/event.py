@@ -138,6 +138,12 @@ def api_key(source: str, name: str) -> str:
     return f"{source}:{name}"
 
 
+def calls_in(keys: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """Split keys into pairs of eventSource and eventName, sorted: what a detector says of the calls that it looks at."""
+    pairs = (key.partition(":") for key in sorted(keys))
+    return tuple((source, name) for source, _, name in pairs)
+
+
 class EventReader:
     """Reads records into events; keeps what repeats.
 

@@ -228,6 +228,11 @@ def who(event: Event, session_facts: int = 0) -> Who:
     )
 
 
+def doer(event: Event) -> str:
+    """Name who acts, for a sentence."""
+    return cut(event.actor.session_arn if event.actor else "somebody")
+
+
 def _carried_origin(event: Event) -> str | None:
     identity = event.identity
     if identity is None:

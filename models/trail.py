@@ -25,7 +25,7 @@ PIECE: Final = 256 * 1024  # bytes of a document that are read at once; larger o
 MAX_PIECE: Final = 64 * 1024 * 1024  # bytes in which no record begins; where there are more, they are no trail
 MAX_BETWEEN: Final = 256  # bytes of white space and brackets between two records
 MAX_DEPTH: Final = 4  # envelopes in envelopes
-MAX_TIMES_LOOKED_AT: Final = 65_536  # bytes at the start of a document in which `first_time` looks for times
+MAX_TIMES_LOOKED_AT: Final = 65_536  # bytes at the start of a document in which `earliest_time` looks for times
 
 # Where records follow one another: the keys of lists, and what one element holds the next document under.
 _LISTS: Final = ("Records", "Events", "Messages", "logEvents")

@@ -110,16 +110,17 @@ class _Complaints:
     def __init__(self, on_rejected: OnRejected | None) -> None:
         self._on_rejected = on_rejected
         self._told: set[tuple[str, int, str]] = set()
-        self._is_again = False
-        self.begin_again()
-        self._is_again = False
-
-    def begin_again(self) -> None:
-        """Count anew; what was told is not told again."""
+        self._told_before: set[tuple[str, int, str]] = set()  # in the reading before
         self.rejected = self.repaired = 0
         self.first_rejected: list[Rejected] = []
         self.first_repaired: list[Rejected] = []
-        self._is_again = True
+
+    def begin_again(self) -> None:
+        """Count anew; what was told is not told again."""
+        self._told_before, self._told = self._told, set()
+        self.rejected = self.repaired = 0
+        self.first_rejected.clear()
+        self.first_repaired.clear()
 
     def take(self, batch: Batch) -> None:
         """Count what was wrong with a batch."""
@@ -135,8 +136,8 @@ class _Complaints:
             self.first_rejected.append(rejected)
         if self._on_rejected is not None:
             place = (rejected.file, rejected.record, rejected.reason)
-            if not (self._is_again and place in self._told):
-                self._told.add(place)
+            self._told.add(place)
+            if place not in self._told_before:
                 self._on_rejected(rejected)
 
 

@@ -8,7 +8,7 @@ from typing import Final
 from msgspec import Struct
 
 from models.behaviour.evidence import Answer, Stance, judge_entity, judge_session, stance
-from models.entity import CONSOLE_SESSION, Actor, EntityType
+from models.entity import CONSOLE_SESSION, EntityType
 from models.facts import LADDER, WORKLOAD_PROOF, Facts
 from models.finding import Class, Exhibits, Maturity
 from models.record import iso
@@ -168,16 +168,6 @@ class Profile(Struct):
         if not self.has_visits:
             return []
         return [*self.past_visits, *(each for each in self.sessions.values() if each.visit is not None)]
-
-    def meet(self, actor: Actor) -> None:
-        """Take on what an acting entity says of itself."""
-        self.path = actor.path or self.path
-        if actor.unique_id is not None and self.unique_id is None:
-            self.unique_id = actor.unique_id
-
-    def is_remade(self, unique_id: str) -> bool:
-        """Say whether another unique id under this name means that the entity was made anew."""
-        return self.unique_id is not None and unique_id != self.unique_id and unique_id not in self.former_ids
 
     def _open(self, name: str, at: int, before: Session | None) -> Session:
         """Open a session in the place of an earlier one of its name."""

@@ -46,7 +46,9 @@ class GrantsDesk:
         self.seen_accounts.add(event.record.recipient_account_id)
         account = self.accounts.get(account_id) or self._open(account_id)
         edits, changes = changes_of(event, account.graph) if event.api.key in DOOR_CALLS else ({}, [])
-        state = GrantsState(account, self.coverage_since, self._context, tuple(changes), self._own_accounts())
+        state = GrantsState(
+            account, self.coverage_since, self._context, tuple(edits), tuple(changes), self._own_accounts()
+        )
         for rule, calls in self._rules:
             if event.api.key in calls:
                 observe(rule, event, state, self._tray)

@@ -66,11 +66,6 @@ class Policy(Struct, frozen=True):
     version: str = VERSIONS[0]
     doubts: tuple[str, ...] = ()
 
-    @property
-    def has_principals(self) -> bool:
-        """Say whether it is a trust or resource policy."""
-        return any(statement.principals is not None for statement in self.statements)
-
 
 class _Members(list[tuple[str, Any]]):
     """The members of a JSON object in order, duplicates and all."""

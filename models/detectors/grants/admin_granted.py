@@ -7,8 +7,8 @@ from functools import cache
 from typing import ClassVar, Final
 
 from models.detector import Desk, Detector, Family, GrantsState, Life
-from models.event import Event
-from models.finding import ChainStage, Draft, EntityRef, Severity, cut
+from models.event import Event, calls_in
+from models.finding import ChainStage, Draft, EntityRef, Severity, cut, doer
 from models.grants.actions import PERMISSIONS, expand
 from models.grants.allowed import Holding
 from models.grants.change import MAX_HOLDERS, Change
@@ -43,9 +43,7 @@ class AdminGranted(Detector[GrantsState], frozen=True, kw_only=True):
         "short-lived permission set. If nobody owns up to it, detach it, end the holder's sessions, and look at what it "
         "made: users, keys, roles, policies."
     )
-    calls: ClassVar[tuple[tuple[str, str], ...]] = tuple(
-        (source, name) for source, _, name in (key.partition(":") for key in sorted(DOOR_CALLS))
-    )
+    calls: ClassVar[tuple[tuple[str, str], ...]] = calls_in(DOOR_CALLS)
 
     def observe(self, event: Event, state: GrantsState) -> Iterable[Draft]:
         """Compare what each touched entity holds with administration, before and after."""
@@ -65,7 +63,7 @@ class AdminGranted(Detector[GrantsState], frozen=True, kw_only=True):
 
     def _draft(self, event: Event, state: GrantsState, change: Change) -> Draft:
         name = cut(change.entity.arn.rsplit("/", 1)[-1])
-        by = cut(event.actor.session_arn if event.actor else "somebody")
+        by = doer(event)
         denied = event.is_denied
         return self.draft(
             event,

@@ -8,11 +8,11 @@ from typing import Annotated, ClassVar
 from msgspec import Meta
 
 from models.detector import Desk, Detector, Family, GrantsState
-from models.event import Event
+from models.event import Event, calls_in
 from models.finding import Draft, EntityRef, Severity, cut
 from models.grants.account import Writes
 from models.grants.change import entity_ref
-from models.grants.doors import DOOR_CALLS, edits_of
+from models.grants.doors import DOOR_CALLS
 from models.grants.writers import is_write, writer_of
 
 
@@ -36,9 +36,7 @@ class GrantOutsidePipeline(Detector[GrantsState], frozen=True, kw_only=True):
         "Ask why the pipeline was not the way; emergencies are what break-glass users are for."
     )
     calls: ClassVar[tuple[tuple[str, str], ...]] = tuple(
-        (source, name)
-        for source, _, name in (key.partition(":") for key in sorted(DOOR_CALLS))
-        if source == "iam.amazonaws.com"
+        (source, name) for source, name in calls_in(DOOR_CALLS) if source == "iam.amazonaws.com"
     )
 
     min_writes_as_code: Annotated[int, Meta(ge=1, le=10_000)] = 3
@@ -52,7 +50,7 @@ class GrantOutsidePipeline(Detector[GrantsState], frozen=True, kw_only=True):
             return
         if state.context.is_pipeline(actor.arn):
             return
-        for arn in edits_of(event, account.graph):
+        for arn in state.written:
             writes = account.writes_to.get(arn, Writes())
             if not self._was_always_code(writes):
                 writes = account.writes

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from typing import Any, ClassVar, Final
 
 from models.detector import Desk, Detector, Family, GrantsState, Life
-from models.event import Event
-from models.finding import ChainStage, Draft, Severity, cut
+from models.event import Event, calls_in
+from models.finding import ChainStage, Draft, Severity, cut, doer
 from models.grants.allowed import Holding
 from models.grants.change import Change
 from models.grants.difference import difference
@@ -44,9 +44,7 @@ class WildcardGrant(Detector[GrantsState], frozen=True, kw_only=True):
         "Ask who granted it (actor.origin) what for, and put the narrower change in its place that each rule names under "
         "`fix`. Look at what the holder did with it since. If nobody owns up to it, take it back first."
     )
-    calls: ClassVar[tuple[tuple[str, str], ...]] = tuple(
-        (source, name) for source, _, name in (key.partition(":") for key in sorted(DOOR_CALLS))
-    )
+    calls: ClassVar[tuple[tuple[str, str], ...]] = calls_in(DOOR_CALLS)
 
     def observe(self, event: Event, state: GrantsState) -> Iterable[Draft]:
         """Judge what each changed document newly allows; close what allows it no more."""
@@ -85,7 +83,7 @@ class WildcardGrant(Detector[GrantsState], frozen=True, kw_only=True):
         what = {TRUST: "its trust policy", RESOURCE_POLICY: "its policy"}.get(
             change.subject, f"policy {cut(change.subject.rsplit('/', 1)[-1])}"
         )
-        by = cut(event.actor.session_arn if event.actor else "somebody")
+        by = doer(event)
         rules = list(dict.fromkeys(each.rule for each in ordered))
         is_exposed = any(each.rule == "W8" for each in ordered) and change.kind == "resource"
         return self.draft(

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final
 from models.detector import Desk, Detector, Family, GrantsState
 from models.entity import partition_of
 from models.event import Event
-from models.finding import ChainStage, Draft, EntityRef, Severity, cut
+from models.finding import ChainStage, Draft, EntityRef, Severity, cut, doer
 from models.record import text_of
 
 _IAM, _ANYWHERE = "iam.amazonaws.com", "rolesanywhere.amazonaws.com"
@@ -63,7 +63,7 @@ class IdentityProviderChanged(Detector[GrantsState], frozen=True, kw_only=True):
             return
         arn = _changed(event)
         name = cut(arn.rsplit("/", 1)[-1])
-        by = cut(event.actor.session_arn if event.actor else "somebody")
+        by = doer(event)
         denied = event.is_denied
         yield self.draft(
             event,

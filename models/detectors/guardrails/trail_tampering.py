@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 from models.detector import Desk, Detector, Family, GrantsState, Life
-from models.event import Event
-from models.finding import ChainStage, Draft, Severity, cut
+from models.event import Event, calls_in
+from models.finding import ChainStage, Draft, Severity, cut, doer
 from models.grants.guards import GUARD_CALLS, guarded
 
 
@@ -33,9 +33,7 @@ class TrailTampering(Detector[GrantsState], frozen=True, kw_only=True):
         "Switch it on again first. Then find out who did it and why: without it nobody sees what comes next. Look at what "
         "the same session did before, and at the gap: other trails, the organisation's trail, service logs."
     )
-    calls: ClassVar[tuple[tuple[str, str], ...]] = tuple(
-        (source, name) for source, _, name in (key.partition(":") for key in sorted(GUARD_CALLS))
-    )
+    calls: ClassVar[tuple[tuple[str, str], ...]] = calls_in(GUARD_CALLS)
 
     def observe(self, event: Event, state: GrantsState) -> Iterable[Draft]:
         """Yield a draft for what stops or sees less, a closing for what is restored."""
@@ -47,7 +45,7 @@ class TrailTampering(Detector[GrantsState], frozen=True, kw_only=True):
             return
         name = cut(found.entity.arn.rsplit("/", 1)[-1].rsplit(":", 1)[-1])
         kind = found.entity.type.replace("-", " ")
-        by = cut(event.actor.session_arn if event.actor else "somebody")
+        by = doer(event)
         denied = event.is_denied
         severity = Severity.HIGH if found.effect == "stops" else Severity.MEDIUM
         yield self.draft(

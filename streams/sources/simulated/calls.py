@@ -316,42 +316,6 @@ def document(*statements: Json) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": list(statements)}, separators=(",", ":"))
 
 
-_TRUST: Final = document(
-    {"Effect": "Allow", "Principal": {"Service": "ecs-tasks.amazonaws.com"}, "Action": "sts:AssumeRole"}
-)
-_POLICY: Final = document(
-    {
-        "Sid": "ReadOwnObjects",
-        "Effect": "Allow",
-        "Action": ["s3:GetObject", "s3:PutObject"],
-        "Resource": f"arn:aws:s3:::{_BUCKET}/<name>/*",
-    },
-    {
-        "Sid": "UseOwnQueue",
-        "Effect": "Allow",
-        "Action": ["sqs:SendMessage", "sqs:ReceiveMessage", "sqs:DeleteMessage"],
-        "Resource": "arn:aws:sqs:<region>:<account>:<name>-<number>",
-    },
-)
-_POLICY_ARN: Final = "arn:aws:iam::<account>:policy/<name>-<number>"
-_MANAGED: Final = "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"
-
-IAM_WRITES: Final = (
-    change("iam", "CreateRole", {"roleName": "<name>-<number>", "path": "/", "assumeRolePolicyDocument": _TRUST, "description": "made by Terraform", "maxSessionDuration": 3600}, {"role": {"path": "/", "roleName": "<name>-<number>", "roleId": "AROAEXAMPLE0000000000", "arn": "arn:aws:iam::<account>:role/<name>-<number>", "createDate": "Mar 2, 2026, 9:00:00 AM", "assumeRolePolicyDocument": _TRUST}}),
-    change("iam", "PutRolePolicy", {"roleName": "<name>-<number>", "policyName": "own-objects", "policyDocument": _POLICY}),
-    change("iam", "AttachRolePolicy", {"roleName": "<name>-<number>", "policyArn": _MANAGED}),
-    change("iam", "DetachRolePolicy", {"roleName": "<name>-<number>", "policyArn": _MANAGED}),
-    change("iam", "DeleteRolePolicy", {"roleName": "<name>-<number>", "policyName": "own-objects"}),
-    change("iam", "CreatePolicy", {"policyName": "<name>-<number>", "path": "/", "policyDocument": _POLICY}, {"policy": {"policyName": "<name>-<number>", "policyId": "ANPAEXAMPLE0000000000", "arn": _POLICY_ARN, "path": "/", "defaultVersionId": "v1", "attachmentCount": 0, "isAttachable": True}}),
-    change("iam", "CreatePolicyVersion", {"policyArn": _POLICY_ARN, "policyDocument": _POLICY, "setAsDefault": True}, {"policyVersion": {"versionId": "v2", "isDefaultVersion": True, "createDate": "Mar 2, 2026, 9:00:00 AM"}}),
-    change("iam", "UpdateAssumeRolePolicy", {"roleName": "<name>-<number>", "policyDocument": _TRUST}),
-    change("iam", "CreateAccessKey", {"userName": "<name>-<number>"}, {"accessKey": {"userName": "<name>-<number>", "accessKeyId": "AKIAIOSFODNN7EXAMPLE", "status": "Active", "createDate": "Mar 2, 2026, 9:00:00 AM"}}),
-    change("iam", "UpdateAccessKey", {"userName": "<name>-<number>", "accessKeyId": "AKIAIOSFODNN7EXAMPLE", "status": "Inactive"}),
-    change("iam", "AddUserToGroup", {"groupName": "<name>", "userName": "<name>-<number>"}),
-    change("iam", "CreateInstanceProfile", {"instanceProfileName": "<name>-<number>"}),
-)  # fmt: skip
-
-
 def pipeline_writes(name: str, role: str, policy: str, service: str) -> tuple[Call, ...]:
     """Make what Terraform writes for one new role: narrow, all of it, and consistent.
 

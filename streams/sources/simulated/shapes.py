@@ -25,25 +25,6 @@ GLOBAL_SOURCES: Final = frozenset({"iam", "signin", "organizations", "route53", 
 GITHUB: Final = "token.actions.githubusercontent.com"
 
 # User agents, as the clients of early 2026 write them. m/ holds the SDK's feature ids, its source of credentials among them.
-BOTO_INSTANCE: Final = (
-    "Boto3/1.37.9 md/Botocore#1.37.9 ua/2.1 os/linux#6.1.129-138.220.amzn2023.x86_64 lang/python#3.11.11 m/0,b,Z"
-)
-BOTO_LAMBDA: Final = (
-    "Boto3/1.36.3 md/Botocore#1.36.3 ua/2.0 os/linux#5.10.234-225.895.amzn2.x86_64 lang/python#3.12.9 "
-    "exec-env/AWS_Lambda_python3.12"
-)
-BOTO_CRON: Final = (
-    "Boto3/1.26.165 Python/3.8.20 Linux/5.4.0-205-generic Botocore/1.29.165"  # an old server's, never updated
-)
-GO_INSTANCE: Final = "aws-sdk-go-v2/1.36.3 ua/2.1 os/linux lang/go#1.23.6 md/GOOS#linux md/GOARCH#amd64 m/0,E,e"
-JAVA_FARGATE: Final = (
-    "aws-sdk-java/2.30.31 ua/2.1 os/Linux#5.10.234-225.910.amzn2.x86_64 lang/java#21.0.6 exec-env/AWS_ECS_FARGATE m/D,z"
-)
-SSM_AGENT: Final = "amazon-ssm-agent/3.3.1802.0"
-JAVA_CONSOLE_SWITCH: Final = (
-    "AWS Signin, aws-internal/3 aws-sdk-java/1.12.781 Linux/5.10.234-225.895.amzn2int.x86_64 "
-    "OpenJDK_64-Bit_Server_VM/25.442-b06 java/1.8.0_442 vendor/Amazon.com_Inc."
-)
 TERRAFORM: Final = (
     "APN/1.0 HashiCorp/1.0 Terraform/1.11.1 (+https://www.terraform.io) terraform-provider-aws/5.90.0 "
     "aws-sdk-go-v2/1.36.3 ua/2.1 os/linux lang/go#1.23.5 md/GOOS#linux md/GOARCH#amd64 m/E,k"
@@ -52,10 +33,6 @@ CLI: Final = (
     "aws-cli/2.24.22 md/awscrt#0.23.8 ua/2.1 os/macos#24.3.0 md/arch#arm64 lang/python#3.12.9 md/pyimpl#CPython "
     "m/b,s,E,Z cfg/retry-mode#standard md/installer#source md/prompt#off md/command#{command}"
 )
-CLI_RUNNER: Final = (
-    "aws-cli/2.24.20 md/awscrt#0.23.8 ua/2.1 os/linux#6.8.0-1021-azure md/arch#x86_64 lang/python#3.12.9 "
-    "md/pyimpl#CPython exec-env/GitHubActions m/b,g,E,Z cfg/retry-mode#standard md/installer#exe md/command#{command}"
-)
 CLOUDSHELL: Final = (
     "aws-cli/2.24.22 md/awscrt#0.23.8 ua/2.1 os/linux#6.1.129-138.220.amzn2023.x86_64 md/arch#x86_64 "
     "lang/python#3.12.9 md/pyimpl#CPython exec-env/CloudShell m/b,z,E,Z cfg/retry-mode#standard md/command#{command}"
@@ -63,11 +40,6 @@ CLOUDSHELL: Final = (
 CHROME: Final = (
     "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (KHTML, like Gecko) "
     "Chrome/134.0.0.0 Safari/537.36"
-)
-FIREFOX: Final = "Mozilla/5.0 (X11; Ubuntu; Linux x86_64; rv:136.0) Gecko/20100101 Firefox/136.0"
-EDGE: Final = (
-    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) "
-    "Chrome/134.0.0.0 Safari/537.36 Edg/134.0.0.0"
 )
 
 
@@ -227,11 +199,6 @@ def service(name: str) -> Json:
 def account(account_id: str, name: str) -> Json:
     """Make the identity of somebody of another account, as the account that he comes to sees him."""
     return {"type": "AWSAccount", "principalId": unique_id("AIDA", name), "accountId": account_id}
-
-
-def web_identity(account: str, subject: str) -> Json:
-    """Make the identity that a CI job at GitHub assumes a role with."""
-    return web_identity_of(f"arn:aws:iam::{account}:oidc-provider/{GITHUB}", subject)
 
 
 def web_identity_of(provider: str, subject: str) -> Json:
