@@ -16,7 +16,8 @@ from models.detectors import REGISTRY, build, tuning_of
 from models.facts import LADDER
 from models.finding import Class, Severity
 from models.settings import Account, Settings, parse_settings
-from streams.cli import catalogue, rolehawk
+from streams.cli import rolehawk
+from streams.commands.detectors import catalogue
 from streams.formats import writer
 from streams.options import CLASSES, KINDS, SEVERITIES
 from streams.replay import replay

@@ -13,7 +13,7 @@ from rich.cells import cell_len
 from models.engine import FactCount, Principal, SessionCount
 from models.finding import ActorView, Baseline, EntityView, Evidence, Finding
 from models.settings import parse_settings
-from streams.cli import catalogue
+from streams.commands.detectors import catalogue
 from streams.formats import FORMATS, What, writer
 from streams.terminal import Screen, visible
 

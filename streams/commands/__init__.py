@@ -1,0 +1,1 @@
+"""The commands, one module for each room: options in, results out. `streams.cli` lists them."""

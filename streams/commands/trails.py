@@ -1,0 +1,174 @@
+"""replay, principals, explain: read trails to the end, and show what is asked for."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from streams.formats import What
+from streams.options import (
+    KINDS,
+    FindingId,
+    Options,
+    check,
+    finding_options,
+    is_listed,
+    is_shown,
+    load_settings,
+    output_options,
+    paths_argument,
+    reading_options,
+    showing_options,
+)
+from streams.output import EXIT_STATUS, Output, Unusable, WholeFile, say
+from streams.summary import rejected_row, status_of, summarise
+
+if TYPE_CHECKING:
+    from models.explanation import Explanation
+    from models.trail import Rejected
+    from streams.replay import Result
+
+
+@click.command(epilog=EXIT_STATUS)
+@paths_argument
+@output_options("findings")
+@showing_options
+@finding_options
+@reading_options
+@click.pass_context
+def replay(context: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - click's own contract
+    """Find what is wrong in trails.
+
+    Reads all of PATH, runs all detectors, and shows the findings as they stand at the trail's end. Options choose what
+    is shown; all events are read, or baselines would be cut.
+    """
+    options = Options(**given)
+    with ExitStack() as files:
+        result, output = _read(options, "findings", files)
+        since, until = options.span(_last_at(result))
+        shown = [each for each in result.findings if is_shown(each, options, since, until)]
+        changes = [each for each in result.history if is_shown(each, options, since, until)]
+        output.write(changes if options.history else shown)
+    summarise(options, result, shown)
+    context.exit(status_of(options, result.summary, shown))
+
+
+@click.command(epilog=EXIT_STATUS)
+@paths_argument
+@output_options("principals")
+@showing_options
+@click.option("--kind", type=click.Choice(KINDS), multiple=True, help="Show this kind only; may be repeated.")
+@reading_options
+@click.pass_context
+def principals(context: click.Context, /, **given: Any) -> None:  # noqa: ANN401
+    """Tell who is human and who machine.
+
+    Reads all of PATH, and shows one row per entity: what it is, and why.
+    """
+    options = Options(**given)
+    with ExitStack() as files:
+        result, output = _read(options, "principals", files)
+        since, until = options.span(_last_at(result))
+        shown = [each for each in result.principals if is_listed(each, options, since, until)]
+        output.write(shown)
+    summarise(options, result, None)
+    context.exit(status_of(options, result.summary, []))
+
+
+@click.command(epilog=EXIT_STATUS)
+@click.argument("finding_id", metavar="FINDING_ID", type=FindingId())
+@paths_argument
+@output_options("explanations")
+@reading_options
+@click.pass_context
+def explain(context: click.Context, /, finding_id: str, **given: Any) -> None:  # noqa: ANN401
+    """Tell one finding's story.
+
+    FINDING_ID is a finding's id, or its first six characters or more. Reads all of PATH, and PATH once more for what
+    happened around the finding: who was behind it, the timeline, the evidence, and what to do.
+    """
+    options = Options(**given)
+    if "-" in options.paths:
+        raise click.UsageError("PATH is read twice, so it cannot be stdin", context)
+    with ExitStack() as files:
+        result, output = _read(options, "explanations", files)
+        output.write([_explained(finding_id, options, result)])
+    summarise(options, result, None)
+    context.exit(status_of(options, result.summary, []))
+
+
+def _read(options: Options, what: What, files: ExitStack) -> tuple[Result, Output]:
+    """Check all that can be checked before hours of reading, then read; raises Unusable where nothing could be read."""
+    settings, settings_file = load_settings(options.settings)
+    check(options)
+    output = Output(what, options.form, options.output, files)
+
+    from streams.formats.jsonl import line  # noqa: PLC0415 - the engine is loaded by what uses it
+    from streams.progress import reading  # noqa: PLC0415
+    from streams.replay import replay as run_replay  # noqa: PLC0415
+    from streams.sources.inventory import InventoryError  # noqa: PLC0415
+    from streams.sources.inventory import load as load_inventory  # noqa: PLC0415
+
+    try:
+        inventory = load_inventory(options.inventory)
+    except InventoryError as error:
+        raise Unusable(str(error)) from None
+    if settings_file and not options.quiet:
+        say(f"settings    {settings_file}")
+    paths = list(options.paths)
+    with ExitStack() as reading_files:
+        rejects = None if options.rejects is None else reading_files.enter_context(WholeFile(options.rejects)).open()
+
+        def on_rejected(rejected: Rejected) -> None:
+            if rejects is not None:
+                rejects.write([line(rejected_row(rejected))])
+
+        is_wanted = not (options.quiet or options.no_progress)
+        on_bytes = reading_files.enter_context(reading(paths, sys.stderr, is_wanted=is_wanted))
+        read_since = None if options.read_since is None else options.read_since.seconds
+        try:
+            result = run_replay(
+                paths,
+                settings,
+                read_since=read_since,
+                inventory=inventory,
+                inventory_at=None if options.inventory_at is None else options.inventory_at.seconds,
+                with_history=options.history or what == "explanations",
+                on_bytes=on_bytes,
+                on_rejected=on_rejected,
+            )
+        except OSError as error:
+            raise Unusable(f"{error.filename or 'reading'}: {error.strerror or error}") from None
+    if not result.summary.events:
+        summarise(options, result, None)
+        where = paths[0] if len(paths) == 1 else f"{len(paths)} paths"
+        raise Unusable(f"{where}: no CloudTrail event could be read")
+    return result, output
+
+
+def _explained(finding_id: str, options: Options, result: Result) -> Explanation:
+    """Find the finding, and tell its story; raises Unusable where it is not there."""
+    from models.explanation import choose, explain  # noqa: PLC0415 - loaded by now
+    from streams.progress import reading  # noqa: PLC0415
+    from streams.replay import events_of  # noqa: PLC0415
+
+    try:
+        finding = choose(result.findings, finding_id)
+    except LookupError as error:
+        raise Unusable(str(error)) from None
+    paths = list(options.paths)
+    read_since = None if options.read_since is None else options.read_since.seconds
+    is_wanted = not (options.quiet or options.no_progress)
+    with reading(paths, sys.stderr, is_wanted=is_wanted) as on_bytes:
+        events = events_of(paths, read_since=read_since, on_bytes=on_bytes)
+        try:
+            return explain(finding, result.findings, result.lineages.get(finding.finding_id, []), events)
+        except OSError as error:
+            raise Unusable(f"{error.filename or 'reading'}: {error.strerror or error}") from None
+
+
+def _last_at(result: Result) -> int:
+    return result.summary.last_at or 0
