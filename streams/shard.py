@@ -104,6 +104,9 @@ class Seen:
         self._old: set[int] = set()
         self._since = self._until = -NEVER
 
+    def __len__(self) -> int:
+        return len(self._young) + len(self._old)
+
     def is_new(self, event_hash: int) -> bool:
         """Say whether an event has not been there, and remember it."""
         if event_hash in self._young or event_hash in self._old:
@@ -142,13 +145,21 @@ class Shard:
         self._reader = EventReader(self.desks.asked_for)
         self._forgot_on = 0
 
-    def remember(self, data: bytes) -> int:
-        """Learn from a message that was applied which events have been there; says how many."""
-        filed = decode_filed(data)
-        for event_hash in filed.hashes:
-            self._seen.is_new(event_hash)
-        self._seen.pass_time(filed.watermark)
-        return len(filed.hows)
+    def remember(self, messages: Iterable[bytes]) -> bool:
+        """Learn from messages that were applied which events have been there; says whether so many are enough."""
+        seen = Seen()
+        marks: list[int] = []
+        for data in messages:
+            try:
+                filed = decode_filed(data)
+            except FiledError:  # told when it was applied
+                continue
+            for event_hash in filed.hashes:
+                seen.is_new(event_hash)
+            seen.pass_time(filed.watermark)
+            marks.append(filed.watermark)
+        self._seen = seen
+        return len(seen) >= MIN_REMEMBERED and max(marks) - min(marks) >= MIN_REMEMBERED_S
 
     def apply(self, offset: int, data: bytes) -> list[Outgoing]:
         """Take in one filed message, and give what the incidents desk is to have of it; raises FiledError."""
