@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from models.desks.pair import Desks
 from models.event import Event, EventReader
-from models.record import decode_lines, encode
+from models.record import decode_lines, encode, epoch
 from models.trail import Batch, TrailReader
 
 MAX_ROWS: Final = 500  # events of one filed message
@@ -75,6 +75,31 @@ def decode_filed(data: bytes) -> Filed:
     return filed
 
 
+def complete_until(data: bytes) -> int | None:
+    """Read a closing tick of the source: all events up to a time have come. None where it is something else.
+
+    It stands in the source topic as ``{"rolehawk": {"complete_until": "2026-03-12T00:00:00Z"}}``.
+    """
+    if not data.startswith(_CLOSING):
+        return None
+    try:
+        return epoch(_decode_closing(data).rolehawk.complete_until)
+    except (msgspec.MsgspecError, ValueError, OverflowError):
+        return None
+
+
+class _Until(Struct):
+    complete_until: str
+
+
+class _Closing(Struct):
+    rolehawk: _Until
+
+
+_CLOSING: Final = b'{"rolehawk"'
+_decode_closing = msgspec.json.Decoder(_Closing).decode
+
+
 def shard_of(key: str, shards: int) -> int:
     """Say in which shard an entity or account is kept: the same on every machine, for good."""
     return crc32(key.encode("utf-8", "surrogatepass")) % shards
@@ -128,9 +153,9 @@ class Filer:
         """Up to when nothing more is expected."""
         return max(self.newest_at - self._allowance_s, self._closed_at)
 
-    def read(self, data: bytes, where: str) -> Batch:
-        """Read one message of the source; what cannot be read is in the batch, with its place."""
-        return self._reader.read(data, where)
+    def read(self, data: bytes, where: str, first: int = 1) -> Batch:
+        """Read a piece of a message of the source; what cannot be read is in the batch, with its place."""
+        return self._reader.read(data, where, first)
 
     def file(self, events: Iterable[Event]) -> list[Event]:
         """Put events on the piles of those whom they concern; gives those that concern nobody."""

@@ -18,7 +18,7 @@ from isal import igzip
 
 from models.event import Event as CloudTrailEvent
 from models.trail import Batch, Rejected, pieces
-from streams.filing import NEVER, Filer
+from streams.filing import NEVER, Filer, complete_until
 from streams.keeper import Event
 from streams.outbox import Outbox
 
@@ -95,9 +95,12 @@ class Inbox:
 
     async def _file(self, value: bytes, where: str) -> None:
         data = _inflated(value)
+        if (until_at := complete_until(data)) is not None:
+            self._filer.close(until_at)
+            return
         first = 1
         for piece in pieces([data]):
-            batch = self._filer.read(piece, where)
+            batch = self._filer.read(piece, where, first)
             first += batch.count
             for rejected in batch.rejected:
                 await self._on_rejected(rejected)
@@ -118,7 +121,7 @@ class Inbox:
                 if now - self._read_at > IDLE_S and not self._filer.is_idle:
                     self._filer.is_idle = True
                     self._ticks_due = 1
-                if self._ticks_due and now - ticked_at >= TICK_S and self._filer.newest_at != -NEVER:
+                if self._ticks_due and now - ticked_at >= TICK_S and self._filer.watermark > -NEVER:
                     ticked_at = now
                     self._ticks_due -= 1
                     for shard in range(self._shards):

@@ -258,8 +258,9 @@ class Incidents:
             (rule for rule in rules if rule.detector.desk == "incidents"), Context(settings)
         )
         self.desk.on_change = self._on_change
+        self.desk.on_part = self._emit
         self._last: dict[int, tuple[int, int]] = {}  # shard -> offset and part of what was last applied
-        self._changed: list[Finding] = []
+        self._changed: dict[tuple[str, int], Finding] = {}  # by id and revision, in the order of their changes
         self._report = report
         self._forgot_on = 0
 
@@ -271,8 +272,8 @@ class Incidents:
         if place > self._last.get(handed.shard, (-1, -1)):
             self._last[handed.shard] = place
             self._take(handed)
-        changed, self._changed = self._changed, []
-        return [("findings", each.finding_id.encode(), msgspec.json.encode(each)) for each in changed]
+        changed, self._changed = self._changed, {}
+        return [("findings", each.finding_id.encode(), msgspec.json.encode(each)) for each in changed.values()]
 
     def rows(self) -> Iterator[Row]:
         """Write what has changed since this was last asked."""
@@ -310,8 +311,11 @@ class Incidents:
             self._report.fault(Fault("", None, f"{type(error).__name__}: {error}"))
 
     def _on_change(self, finding: Finding) -> None:
-        self._changed.append(finding)
+        self._emit(finding)
         self._report.changed(finding)
+
+    def _emit(self, finding: Finding) -> None:
+        self._changed[finding.finding_id, finding.revision] = finding
 
 
 _SHARD: Final = RowKind[ShardMeta]("shard", ShardMeta)
