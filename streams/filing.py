@@ -202,9 +202,7 @@ class Filer:
         filed = Filed(self.source, self.watermark, self.is_idle, self.coverage_since, accounts)
         if pile.hows:
             lines = isal_zlib.compress(b"\n".join(pile.records), _LEVEL)
-            filed = msgspec.structs.replace(
-                filed, ids=b"".join(pile.ids), hows=bytes(pile.hows), records=lines
-            )
+            filed = msgspec.structs.replace(filed, ids=b"".join(pile.ids), hows=bytes(pile.hows), records=lines)
             self._piles[shard] = Pile()
         return encode_filed(filed)
 

@@ -65,6 +65,7 @@ class Inbox:
         self._order = asyncio.Lock()  # what is sent to a shard is sent in the order in which it was filed
         self._read_at = time.monotonic()
         self._ticks_due = 0
+        self._is_closing = False  # a closing came that shards have not been told of
         self._tasks = [asyncio.ensure_future(self._guarded(each)) for each in (self._beat, self._settle)]
 
     async def take(self, event: Event) -> None:
@@ -97,6 +98,7 @@ class Inbox:
         data = _inflated(value)
         if (until_at := complete_until(data)) is not None:
             self._filer.close(until_at)
+            self._is_closing = True
             return
         first = 1
         for piece in pieces([data]):
@@ -112,20 +114,21 @@ class Inbox:
         while True:
             await asyncio.sleep(LINGER_S)
             async with self._order:
-                if self._events:
-                    for shard in self._filer.piled():
-                        await self._send(shard)
-                    await self._rounds.put((self._events, self._sent))
-                    self._events, self._sent = [], []
+                for shard in self._filer.piled():
+                    await self._send(shard)
                 now = time.monotonic()
                 if now - self._read_at > IDLE_S and not self._filer.is_idle:
                     self._filer.is_idle = True
                     self._ticks_due = 1
-                if self._ticks_due and now - ticked_at >= TICK_S and self._filer.watermark > -NEVER:
-                    ticked_at = now
-                    self._ticks_due -= 1
+                is_tick = self._ticks_due and now - ticked_at >= TICK_S and self._filer.watermark > -NEVER
+                if is_tick or self._is_closing:  # a closing is acknowledged only when every shard has heard of it
+                    ticked_at, self._is_closing = now, False
+                    self._ticks_due = max(self._ticks_due - 1, 0)
                     for shard in range(self._shards):
                         await self._send(shard)
+                if self._events:
+                    await self._rounds.put((self._events, self._sent))
+                    self._events, self._sent = [], []
 
     async def _send(self, shard: int) -> None:
         sent = await self._outbox.send("filed", self._filer.message(shard), None, shard)

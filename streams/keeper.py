@@ -110,8 +110,9 @@ class Keeper:
         if offset > self._state.applied:
             try:
                 outgoing = self._state.apply(offset, event.value)
-            except FiledError as error:
-                await self._on_rejected(event, str(error))
+            except Exception as error:  # noqa: BLE001 - whatever a message holds, the next one is applied
+                _log.log(logging.INFO if isinstance(error, FiledError) else logging.ERROR, "rejected", exc_info=error)
+                await self._on_rejected(event, f"{type(error).__name__}: {error}")
                 outgoing = []
             for role, key, value in outgoing:
                 self._sent.append(await self._outbox.send(role, value, key, 0))

@@ -43,5 +43,3 @@ async def _read(consumer: AIOKafkaConsumer, partition: TopicPartition, start: in
             if message.offset <= last:
                 messages.append(message.value)
     return messages
-
-

@@ -254,9 +254,7 @@ class Incidents:
     def __init__(self, rules: Iterable[Rule[Any]], settings: Settings, report: Report) -> None:
         self.applied = -1
         self.clock = Clock()
-        self.desk = IncidentsDesk(
-            (rule for rule in rules if rule.detector.desk == "incidents"), Context(settings)
-        )
+        self.desk = IncidentsDesk((rule for rule in rules if rule.detector.desk == "incidents"), Context(settings))
         self.desk.on_change = self._on_change
         self.desk.on_part = self._emit
         self._last: dict[int, tuple[int, int]] = {}  # shard -> offset and part of what was last applied

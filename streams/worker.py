@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
@@ -33,14 +35,17 @@ from streams.inbox import Inbox
 from streams.kafka import Cluster, KafkaUnusableError
 from streams.keeper import Event, Keeper
 from streams.localstore import TableStore
+from streams.output import UNUSABLE
 from streams.outbox import MAX_FLUSH, MAX_REQUEST, Outbox
 from streams.readback import read_back
 from streams.shard import Incidents, Shard
 from streams.summary import rejected_row
 
 SESSION_TIMEOUT_S: Final = 10.0  # a worker that is not heard of for so long has lost its partitions
+COMMIT_S: Final = 1.0
 HEARTBEAT_S: Final = 3.0
 REBALANCE_TIMEOUT_S: Final = 20.0
+CRASH_TIMEOUT_S: Final = 10.0  # for Faust to end in good order once it has given up
 REVOKE_TIMEOUT_S: Final = 5.0  # to let go of partitions with nothing under way
 BUFFERED: Final = 32  # messages read ahead of each partition: a filed batch may have a megabyte
 
@@ -137,17 +142,22 @@ class Worker:
                 topics.drafts: {**large, "retention.ms": str(7 * _DAY_MS)},
                 topics.findings: {"cleanup.policy": "compact", "min.compaction.lag.ms": str(7 * _DAY_MS)},
                 topics.rejected: {"retention.ms": str(14 * _DAY_MS)},
-                **{
-                    name: {"cleanup.policy": "compact", "max.message.bytes": str(MAX_FLUSH + 65_536)}
-                    for name in state
-                },
+                **{name: {"cleanup.policy": "compact", "max.message.bytes": str(MAX_FLUSH + 65_536)} for name in state},
             },
         )
 
     def run(self) -> None:
         """Work until told to stop; raises SystemExit."""
-        mode_worker: Any = faust.Worker(self.app, loglevel="warn", redirect_stdouts=False)
-        mode_worker.execute_from_commandline()
+        threading.Thread(target=self._end_if_broken, name="watchdog", daemon=True).start()
+        program: Any = faust.Worker(self.app, loglevel="warn", redirect_stdouts=False, quiet=True)
+        program.execute_from_commandline()
+
+    def _end_if_broken(self) -> None:
+        """End the process where Faust has given up and hangs: whoever starts it again goes on from what is stored."""
+        while not self.app.crashed:
+            time.sleep(1)
+        time.sleep(CRASH_TIMEOUT_S)
+        os._exit(UNUSABLE)
 
     # Agents
 
@@ -234,7 +244,7 @@ class Worker:
         task.add_done_callback(self._rejections.discard)
 
     async def _break_off(self, error: BaseException) -> None:
-        """End the process: whoever starts it again goes on from what is stored."""
+        """Give up: state that could not be stored must not be built upon."""
         await self.app.crash(error)
 
     # Faust
@@ -260,6 +270,7 @@ class Worker:
             broker_session_timeout=SESSION_TIMEOUT_S,
             broker_heartbeat_interval=HEARTBEAT_S,
             broker_rebalance_timeout=REBALANCE_TIMEOUT_S,
+            broker_commit_interval=COMMIT_S,
             stream_buffer_maxsize=BUFFERED,
             stream_wait_empty=False,  # what is not acknowledged is done again by whoever has the partition next
             recovery_consistency_check=False,  # the store may be ahead of a highwater mark that was read before a flush
