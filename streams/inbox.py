@@ -16,9 +16,9 @@ from typing import Any, Final, Protocol
 
 from isal import igzip
 
-from models.event import Event as CloudTrailEvent
+from models.record import encode
 from models.trail import Batch, Rejected, pieces
-from streams.filing import NEVER, Filer, complete_until
+from streams.filing import NEVER, Filer, Unfiled, complete_until
 from streams.keeper import Event
 from streams.outbox import Outbox
 
@@ -36,7 +36,7 @@ _log = logging.getLogger(__name__)
 class Count(Protocol):
     """Whoever counts what is read."""
 
-    def read(self, batch: Batch, unfiled: list[CloudTrailEvent]) -> None:
+    def read(self, batch: Batch, unfiled: list[Unfiled]) -> None:
         """Events of a message of the source, and those that concern nobody."""
 
 
@@ -106,7 +106,11 @@ class Inbox:
             first += batch.count
             for rejected in batch.rejected:
                 await self._on_rejected(rejected)
-            self._count.read(batch, self._filer.file(batch.events))
+            unfiled = self._filer.file(batch.events)
+            for event, error in unfiled:
+                if error is not None:
+                    await self._on_rejected(Rejected(where, 0, "", error, encode(event.record)))
+            self._count.read(batch, unfiled)
 
     async def _beat(self) -> None:
         """Send what has waited long enough, and tell the time."""

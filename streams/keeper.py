@@ -105,7 +105,7 @@ class Keeper:
         self._flusher = asyncio.ensure_future(self._flush_on())
 
     async def take(self, event: Event) -> None:
-        """Apply a message, unless it was applied before it came again."""
+        """Apply a message, unless it was applied before it came again; raises where Kafka takes no more."""
         offset = event.message.offset
         if offset > self._state.applied:
             try:
@@ -115,12 +115,19 @@ class Keeper:
                 await self._on_rejected(event, f"{type(error).__name__}: {error}")
                 outgoing = []
             for role, key, value in outgoing:
-                self._sent.append(await self._outbox.send(role, value, key, 0))
+                self._sent.append(await self._send(role, value, key))
         self._pending.append(event)
         if len(self._pending) >= MAX_PENDING:
             self._has_room.clear()
             self._is_wanted.set()
         await self._has_room.wait()
+
+    async def _send(self, role: str, value: bytes, key: bytes | None) -> Awaitable[Any]:
+        try:
+            return await self._outbox.send(role, value, key, 0)
+        except BaseException:
+            self._flusher.cancel()  # what was applied is ahead of what was sent: that must not be stored
+            raise
 
     async def close(self) -> None:
         """Let go of everything: what was not flushed will be applied again by whoever has the partition next."""

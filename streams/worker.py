@@ -24,12 +24,11 @@ from faust.types.auth import SASLMechanism
 from models.desks.pair import Desks
 from models.desks.tray import Fault
 from models.detectors import build
-from models.event import Event as CloudTrailEvent
 from models.finding import Finding
 from models.record import encode
 from models.settings import Context, Settings
 from models.trail import Batch, Rejected
-from streams.filing import Filer
+from streams.filing import Filer, Unfiled
 from streams.formats.jsonl import line
 from streams.inbox import Inbox
 from streams.kafka import Cluster, KafkaUnusableError
@@ -66,10 +65,10 @@ class Stream(Protocol):
 class SilentMonitor(faust.Monitor):
     """Measures nothing: Faust's own counts cost more than the desks, and nobody asks for them."""
 
-    def on_message_in(self, tp: Any, offset: int, message: Any) -> None: ...
-    def on_stream_event_in(self, tp: Any, offset: int, stream: Any, event: Any) -> None: ...
-    def on_stream_event_out(self, tp: Any, offset: int, stream: Any, event: Any, state: Any = None) -> None: ...
-    def on_message_out(self, tp: Any, offset: int, message: Any) -> None: ...
+    def on_message_in(self, *_: object) -> None:
+        """Do nothing."""
+
+    on_stream_event_in = on_stream_event_out = on_message_out = on_message_in
 
 
 class Tally:
@@ -79,7 +78,7 @@ class Tally:
         self.events = self.duplicates = self.rejected = self.ignored = self.changes = 0
         self.on_fault: Callable[[Fault], None] = lambda _fault: None
 
-    def read(self, batch: Batch, unfiled: list[CloudTrailEvent]) -> None:
+    def read(self, batch: Batch, unfiled: list[Unfiled]) -> None:
         """Count events of a message of the source, and those that concern nobody."""
         self.events += len(batch.events)
         self.rejected += len(batch.rejected)
@@ -116,9 +115,9 @@ class Worker:
         self.app = self._app(folder)
         self._shards = self._table("shards", self._stream.shards)
         self._incidents = self._table("incidents", 1)
-        self._agent("filing", self._topics.cloudtrail, self._file)
-        self._agent("desks", self._topics.filed, self._look)
-        self._agent("incidents", self._topics.drafts, self._fold)
+        self._agent("filing", self._topics.cloudtrail, self._inbox)
+        self._agent("desks", self._topics.filed, self._shard)
+        self._agent("incidents", self._topics.drafts, self._incidents_desk)
 
     def prepare(self) -> None:
         """Make the topics that are missing; raises KafkaUnusableError where those that are there do not fit."""
@@ -149,7 +148,8 @@ class Worker:
     def run(self) -> None:
         """Work until told to stop; raises SystemExit."""
         threading.Thread(target=self._end_if_broken, name="watchdog", daemon=True).start()
-        program: Any = faust.Worker(self.app, loglevel="warn", redirect_stdouts=False, quiet=True)
+        program: Any = faust.Worker(self.app, loglevel="warn", redirect_stdouts=False)
+        program.spinner = None
         program.execute_from_commandline()
 
     def _end_if_broken(self) -> None:
@@ -161,39 +161,22 @@ class Worker:
 
     # Agents
 
-    async def _file(self, stream: Stream) -> None:
-        inbox: Inbox | None = None
+    async def _work(self, stream: Stream, open_for: Callable[[int], Awaitable[Inbox | Keeper]]) -> None:
+        """Hand the messages of one partition to what is opened for it; Faust runs this anew when it is assigned anew."""
+        desk: Inbox | Keeper | None = None
         try:
             async for event in stream.noack().events():
-                if inbox is None:
-                    inbox = await self._inbox(event.message.partition)
-                await inbox.take(event)
+                if desk is None:
+                    desk = await open_for(event.message.partition)
+                await desk.take(event)
+        except Exception as error:
+            # Faust would go on with the next message, and this one would be lost.
+            _log.exception("a partition cannot be worked on")
+            await self._break_off(error)
+            await asyncio.Event().wait()
         finally:
-            if inbox is not None:
-                await inbox.close()
-
-    async def _look(self, stream: Stream) -> None:
-        keeper: Keeper | None = None
-        try:
-            async for event in stream.noack().events():
-                if keeper is None:
-                    keeper = await self._shard_keeper(event.message.partition)
-                await keeper.take(event)
-        finally:
-            if keeper is not None:
-                await keeper.close()
-
-    async def _fold(self, stream: Stream) -> None:
-        keeper: Keeper | None = None
-        try:
-            async for event in stream.noack().events():
-                if keeper is None:
-                    state = Incidents(self._rules, self._settings, self.tally)
-                    keeper = await self._keeper(0, state, self._incidents)
-                await keeper.take(event)
-        finally:
-            if keeper is not None:
-                await keeper.close()
+            if desk is not None:
+                await desk.close()
 
     async def _inbox(self, partition: int) -> Inbox:
         shards = self._stream.shards
@@ -206,11 +189,14 @@ class Worker:
             on_broken=self._break_off,
         )
 
-    async def _shard_keeper(self, partition: int) -> Keeper:
+    async def _shard(self, partition: int) -> Keeper:
         shard = Shard(partition, self._rules, self._settings, self.tally)
         keeper = await self._keeper(partition, shard, self._shards)
         await read_back(self._client, self._topics.filed, shard)
         return keeper
+
+    async def _incidents_desk(self, partition: int) -> Keeper:
+        return await self._keeper(partition, Incidents(self._rules, self._settings, self.tally), self._incidents)
 
     async def _keeper(self, partition: int, state: Shard | Incidents, table: Any) -> Keeper:  # noqa: ANN401 - Faust's
         return Keeper(
@@ -250,7 +236,6 @@ class Worker:
     # Faust
 
     def _app(self, folder: Path) -> faust.App:
-        credentials = self._cluster.credentials
         app = faust.App(
             self._stream.group,
             broker=[f"kafka://{address}" for address in self._cluster.bootstrap],
@@ -282,7 +267,10 @@ class Worker:
     def _table(self, name: str, partitions: int) -> Any:  # noqa: ANN401 - Faust's own type says less than is used
         return self.app.Table(name, key_type=bytes, value_type=bytes, partitions=partitions)
 
-    def _agent(self, name: str, topic: str, run: Callable[[Stream], Awaitable[None]]) -> None:
+    def _agent(self, name: str, topic: str, open_for: Callable[[int], Awaitable[Inbox | Keeper]]) -> None:
+        async def run(stream: Stream) -> None:
+            await self._work(stream, open_for)
+
         channel = self.app.topic(topic, value_type=bytes, value_serializer="raw", key_serializer="raw")
         self.app.agent(channel, name=name, isolated_partitions=True)(run)
 
@@ -294,7 +282,7 @@ class Worker:
             await self._outbox.start()
         return self._outbox
 
-    async def _let_go(self, _app: Any, _revoked: Any, **_more: Any) -> None:
+    async def _let_go(self, *_: object, **_more: object) -> None:
         """Have nothing under way when another worker takes a partition over."""
         if self._outbox is not None:
             with suppress(TimeoutError):
