@@ -11,7 +11,7 @@ import stat
 import sys
 from collections.abc import Callable, Iterator
 from glob import iglob
-from typing import BinaryIO, Final, cast
+from typing import Final, cast
 
 from isal import igzip_lib
 from isal.igzip_lib import DECOMP_GZIP, IgzipDecompressor
@@ -21,6 +21,7 @@ from models.record import epoch
 from models.trail import PIECE, Batch, Rejected, TrailReader, earliest_time, is_json, pieces
 from streams.sources import s3
 from streams.sources.aws import AwsError
+from streams.sources.s3 import Readable
 
 STDIN: Final = "-"
 PEEK: Final = 16_384  # bytes read of a file to see when its events begin
@@ -128,11 +129,11 @@ class FileReader:
         self._on_bytes = on_bytes
         self._piece = piece
 
-    def read(self, source: Source) -> Iterator[Batch]:
-        """Read one file, piece by piece; what cannot be read is in the batches."""
+    def read(self, source: Source, opened: Readable | None = None) -> Iterator[Batch]:
+        """Read one file, piece by piece, opened by now or not; what cannot be read is in the batches."""
         self.files += 1
         self.error = None
-        stream = _Inflated(source, self._on_bytes)
+        stream = _Inflated(source, self._on_bytes, opened)
         number, is_first = 1, True
         for piece in pieces(stream, self._piece):
             if is_first and not is_json(piece[:PEEK]):
@@ -181,14 +182,18 @@ def begins_at(source: Source) -> int | None:
 class _Inflated:
     """The content of a file, decompressed if it is gzip, in chunks; says afterwards what was wrong with it."""
 
-    def __init__(self, source: Source, on_bytes: OnBytes | None) -> None:
+    def __init__(self, source: Source, on_bytes: OnBytes | None, opened: Readable | None = None) -> None:
         self.fault = ""
         self.error: OSError | None = None  # what kept it from being read, where that is not in the bytes themselves
         self._source = source
         self._on_bytes = on_bytes
+        self._opened = opened
 
     def __iter__(self) -> Iterator[bytes]:
         try:
+            if self._opened is not None:
+                yield from self._content(self._opened)
+                return
             if self._source.name == STDIN:
                 yield from self._content(sys.stdin.buffer)
                 return
@@ -202,7 +207,7 @@ class _Inflated:
             self.error = error
             self.fault = f"could not be read: {error.strerror or error}"
 
-    def _content(self, file: BinaryIO | s3.Body) -> Iterator[bytes]:
+    def _content(self, file: Readable) -> Iterator[bytes]:
         chunk = self._next(file)
         if not chunk.startswith(_GZIP):
             while chunk:
@@ -232,7 +237,7 @@ class _Inflated:
         if not unzip.eof:
             self.fault = "gzip ends early"
 
-    def _next(self, file: BinaryIO | s3.Body) -> bytes:
+    def _next(self, file: Readable) -> bytes:
         chunk = file.read(_CHUNK)
         if self._on_bytes is not None and chunk:
             self._on_bytes(len(chunk))

@@ -7,10 +7,13 @@ left out by their names.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final, NamedTuple, Self
+from io import BytesIO
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, Self
 
 from streams.sources.aws import AwsError, client, told
 
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
 
 SCHEME: Final = "s3://"
 MAX_TRIES: Final = 4  # to read on where a connection broke off
+FETCHED_AT_ONCE: Final = 8  # objects; S3 takes its time over each, but not over many
+MAX_FETCHED: Final = 8 * 1024 * 1024  # bytes of an object that is fetched whole, ahead of its turn
 _LATE_S: Final = 2_700  # how long after an event its file is delivered at worst: 45 minutes
 # AccountId_CloudTrail_Region_YYYYMMDDTHHmmZ_Unique.json.gz, by when it was delivered.
 # Source: AWS CloudTrail user guide, "CloudTrail log file names".
@@ -43,6 +48,13 @@ class Object(NamedTuple):
     def begins_at(self) -> int | None:
         """Say from when on its events are, at the earliest; CloudTrail delivers up to 45 minutes late."""
         return None if self.delivered_at is None else self.delivered_at - _LATE_S
+
+
+class Readable(Protocol):
+    """What can be read as a file can."""
+
+    def read(self, count: int, /) -> bytes:
+        """Read so many bytes or fewer, none at the end."""
 
 
 def split(url: str) -> tuple[str, str]:
@@ -129,3 +141,37 @@ class Body:
                 self._answer = client("s3").get_object(Bucket=self._bucket, Key=self._key)
                 self._tag = self._answer["ETag"]
         return self._answer
+
+
+def fetched(objects: Iterable[Object]) -> Iterator[tuple[Object, Readable]]:
+    """Open objects in the order given, several at once ahead of their turn; what is wrong with one its `read` raises."""
+    with ThreadPoolExecutor(FETCHED_AT_ONCE) as pool:
+        ahead: deque[tuple[Object, Future[Readable]]] = deque()
+        for each in objects:
+            ahead.append((each, pool.submit(_fetched, each)))
+            if len(ahead) > FETCHED_AT_ONCE:
+                first, opened = ahead.popleft()
+                yield first, opened.result()
+        for first, opened in ahead:
+            yield first, opened.result()
+
+
+def _fetched(each: Object) -> Readable:
+    if each.size > MAX_FETCHED:
+        return Body(each.url)
+    try:
+        with Body(each.url) as body:
+            return BytesIO(b"".join(iter(lambda: body.read(MAX_FETCHED), b"")))
+    except AwsError as error:
+        return _Failed(error)
+
+
+class _Failed:
+    """An object that could not be fetched."""
+
+    def __init__(self, error: AwsError) -> None:
+        self._error = error
+
+    def read(self, _count: int, /) -> bytes:
+        """Raise what was wrong."""
+        raise self._error
