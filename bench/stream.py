@@ -169,7 +169,10 @@ async def consumed(bootstrap: str, topic: str) -> dict[str, float]:
                 count += len(decode_filed(message.value).events(reader))
                 if message.offset + 1 >= ends.get(partition.partition, 0):
                     ends.pop(partition.partition, None)
-    took = {"cpu_us": (time.process_time() - before_s) / count * 1e6, "wall_us": (time.monotonic() - began_s) / count * 1e6}
+    took = {
+        "cpu_us": (time.process_time() - before_s) / count * 1e6,
+        "wall_us": (time.monotonic() - began_s) / count * 1e6,
+    }
     await consumer.stop()
     return {**took, "rows": count}
 
@@ -177,7 +180,10 @@ async def consumed(bootstrap: str, topic: str) -> dict[str, float]:
 def bare(bootstrap: str, topic: str) -> dict[str, float]:
     """Run the bare consumer in a process of its own."""
     done = subprocess.run(
-        [sys.executable, "-m", "bench.stream", "--consume", bootstrap, topic], cwd=ROOT, stdout=subprocess.PIPE, check=True
+        [sys.executable, "-m", "bench.stream", "--consume", bootstrap, topic],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        check=True,
     )
     found: dict[str, float] = json.loads(done.stdout)
     return found

@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from models.desks.pair import Desks
 from models.event import Event, EventReader
-from models.record import decode_lines, encode, epoch
+from models.record import decode_lines, encode
 from models.trail import Batch, TrailReader
 
 MAX_ROWS: Final = 500  # events of one filed message
@@ -73,31 +73,6 @@ def decode_filed(data: bytes) -> Filed:
     if len(filed.ids) != ID_BYTES * len(filed.hows):
         raise FiledError("no filed batch: as many ids as events are needed")
     return filed
-
-
-def complete_until(data: bytes) -> int | None:
-    """Read a closing tick of the source: all events up to a time have come. None where it is something else.
-
-    It stands in the source topic as ``{"rolehawk": {"complete_until": "2026-03-12T00:00:00Z"}}``.
-    """
-    if not data.startswith(_CLOSING):
-        return None
-    try:
-        return epoch(_decode_closing(data).rolehawk.complete_until)
-    except (msgspec.MsgspecError, ValueError, OverflowError):
-        return None
-
-
-class _Until(Struct):
-    complete_until: str
-
-
-class _Closing(Struct):
-    rolehawk: _Until
-
-
-_CLOSING: Final = b'{"rolehawk"'
-_decode_closing = msgspec.json.Decoder(_Closing).decode
 
 
 def shard_of(key: str, shards: int) -> int:

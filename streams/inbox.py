@@ -18,7 +18,8 @@ from isal import igzip
 
 from models.record import encode
 from models.trail import Batch, Rejected, pieces
-from streams.filing import NEVER, Filer, Unfiled, complete_until
+from streams.closing import complete_until
+from streams.filing import NEVER, Filer, Unfiled
 from streams.keeper import Event
 from streams.outbox import Outbox
 

@@ -157,6 +157,11 @@ settings_option = click.option(
     type=click.Path(path_type=Path),
     help=f"Settings; {SETTINGS_FILE} here, if there is one.",
 )
+kafka_option = click.option(
+    "--kafka",
+    metavar="HOST:PORT,...",
+    help="Where Kafka is; if not given, KAFKA_BOOTSTRAP_SERVERS, else [kafka] bootstrap of the settings.",
+)
 reading_options = _options(
     settings_option,
     click.option("--inventory", metavar="FILE", multiple=True,

@@ -34,8 +34,8 @@ from streams.inbox import Inbox
 from streams.kafka import Cluster, KafkaUnusableError
 from streams.keeper import Event, Keeper
 from streams.localstore import TableStore
-from streams.output import UNUSABLE
 from streams.outbox import MAX_FLUSH, MAX_REQUEST, Outbox
+from streams.output import UNUSABLE
 from streams.readback import read_back
 from streams.shard import Incidents, Shard
 from streams.summary import rejected_row

@@ -20,7 +20,9 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient
 from kafka.errors import CoordinatorNotAvailableError
 
+from models.record import epoch
 from models.settings import parse_settings
+from streams.closing import closing_tick
 from streams.kafka import Cluster
 from streams.replay import replay
 from streams.worker import Worker
@@ -124,7 +126,7 @@ class StreamUnderTest:
     def complete(self, records: Iterable[Json]) -> None:
         """Tell that all records have come."""
         last = max(each["eventTime"] for each in records)
-        closing = json.dumps({"rolehawk": {"complete_until": last}}, separators=(",", ":")).encode()
+        closing = closing_tick(epoch(last))
         self.produce((self.topic("cloudtrail"), source, closing) for source in range(self.sources))
 
     def produce(self, messages: Iterable[tuple[str, int, bytes]]) -> None:
