@@ -15,6 +15,7 @@ from models.facts import Facts
 
 Family = Literal["console", "cloudshell", "cli", "sdk", "iac", "browser", "agent", "service", "unknown"]
 
+MAX_NAME: Final = 48
 MAX_USER_AGENT: Final = 1024  # characters looked at; what comes after decides nothing
 
 
@@ -23,6 +24,7 @@ class Client(Struct, frozen=True, gc=False):
 
     family: Family
     facts: int
+    name: str  # what stays the same when versions change: product, system, platform; at most MAX_NAME characters
 
 
 # The console's own hosts, as a whole token: "console.amazonaws.com", "console.ec2.amazonaws.com", never a part of a word.
@@ -56,6 +58,7 @@ _BROWSER = re.compile(r"^Mozilla/")
 _DESKTOP = re.compile(
     r"\bos/macos\b|\bDarwin/|microsoft-standard|\bos/windows\b.*\bmd/command#|^aws-cli/\S+ .*\bWindows/", re.IGNORECASE
 )
+_SYSTEM = re.compile(r"(?i:linux|windows|darwin|macos)")
 _METRICS = re.compile(r"(?:^|\s)m/([A-Za-z0-9+,-]+)")
 _LOGIN_CODES: Final = frozenset({"r", "s", "t", "u", "AC", "AD"})  # SSO and `aws login`
 _PLATFORM_CODES: Final = frozenset({"0", "z", "k", "q", "h"})  # instance metadata, container endpoint, web identity
@@ -88,7 +91,16 @@ def parse_client(user_agent: str) -> Client:
             facts |= Facts.IAC
         case _:
             pass
-    return Client(family, facts)
+    return Client(family, facts, _name(bare))
+
+
+def _name(bare: str) -> str:
+    """Name a client by what an update leaves alone: its product, its operating system, its platform."""
+    product = re.split(r"[/ ,]", bare, maxsplit=1)[0]
+    system = _SYSTEM.search(bare)
+    environment = _EXEC_ENV.search(bare)
+    parts = (product, system and system[0].lower(), environment and environment[1])
+    return " ".join(part for part in parts if part)[:MAX_NAME] or "nothing"
 
 
 def _family(bare: str) -> Family:

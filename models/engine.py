@@ -13,6 +13,7 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from models.behaviour.evidence import Kind
+from models.behaviour.keys import KeyRow
 from models.behaviour.profile import NEVER, Profile
 from models.desks.incidents import IncidentsDesk, OnChange
 from models.desks.pair import Desks
@@ -25,6 +26,7 @@ from models.grants.account import AccountState
 from models.grants.inventory import Inventory
 from models.incidents.life import Closing, Matter
 from models.incidents.lineage import Edge, Hop
+from models.network import Locate
 from models.record import iso
 from models.settings import Context, Settings
 
@@ -94,9 +96,10 @@ class Engine:
         settings: Settings | None = None,
         on_fault: Callable[[Fault], None] | None = None,
         on_change: OnChange | None = None,
+        locate: Locate | None = None,
     ) -> None:
         rules = tuple(rules)
-        context = Context(settings)
+        context = Context(settings, locate)
         self.now = -NEVER
         self._on_fault = on_fault
         self.desks = Desks(rules, context)
@@ -131,6 +134,10 @@ class Engine:
         """Learn what an account held before the first event."""
         self.behaviour.seed(inventory)
         self.grants.seed(inventory)
+
+    def seed_keys(self, rows: Iterable[KeyRow], holds_at: int) -> None:
+        """Learn which keys there were at an instant before the first event."""
+        self.behaviour.seed_keys(rows, holds_at)
 
     def tick(self, now: int) -> None:
         """Let time pass to `now`: what it alone makes true becomes a finding, what has been quiet closes."""

@@ -80,6 +80,11 @@ class Facts(IntEnum):
     IAC = auto()
     ROOT = auto()
     SIGN_IN_FAILED = auto()
+    LONG_LIVED_KEY = auto()
+    QUARANTINED = auto()
+    # What the desk finds out of an event and its entity's key, and shows to detectors; no session keeps it
+    KEY_NEWS = auto()
+    KEY_CHANGED = auto()
 
 
 class Rung(NamedTuple):
@@ -181,6 +186,7 @@ CONFIGURATION: Final = (
     | Facts.TRUSTS_SAML
     | Facts.LOGIN_PROFILE
     | Facts.MFA_DEVICE
+    | Facts.QUARANTINED
 )
 
 
