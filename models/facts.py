@@ -80,6 +80,9 @@ class Facts(IntEnum):
     IAC = auto()
     ROOT = auto()
     SIGN_IN_FAILED = auto()
+    COPIED_CREDENTIALS = auto()  # the client has its credentials from its environment or a profile
+    SCANNER = auto()  # a client that looks over whole accounts
+    INTRUSION_TOOL = auto()  # a client or system for trying found keys, or for breaking in
     LONG_LIVED_KEY = auto()
     QUARANTINED = auto()
     # What the desk finds out of an event and its entity's key, and shows to detectors; no session keeps it

@@ -163,7 +163,7 @@ class BehaviourDesk:
         key = profile.keys.get(key_id)
         network = client = None
         if event.facts & Facts.DIRECT_CALL:  # else an AWS service calls from its own network, with its own client
-            network, client = self._context.network_of(event), event.client.name
+            network, client = self._context.network_of(event), event.client.kind
         name = None if network is None else network.name
         is_news = key is None or key.is_news(event.at, name, client) or key_id in self._context.canaries
         return _Use(key_id, key, network, client, is_news)
