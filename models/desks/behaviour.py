@@ -8,18 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from heapq import heapify, heappop, heappush
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from models.behaviour.filing import Deed, trust_facts
+from models.behaviour.keys import Key, KeyAct, KeyRow, claim, key_of
 from models.behaviour.profile import DAY_S, MAX_FORMER_IDS, NEVER, SESSION_GAP_S, Profile, Session
 from models.desks.tray import ClassChange, Fault, Tray, calls_of, observe
 from models.detector import BehaviourState, Detector, Rule
-from models.entity import Actor
+from models.entity import Actor, EntityType, account_of
 from models.event import Event
 from models.facts import CONFIGURATION, CONSOLE_MARKERS, Facts
 from models.finding import Exhibits, evidence_of
 from models.grants.graph import Holder
 from models.grants.inventory import Inventory
+from models.network import Network
 from models.rows import Row, RowKind, Tracked, by_kind
 from models.settings import Context
 
@@ -28,6 +30,17 @@ UNSEEN_S: Final = 400 * DAY_S  # an entity that was not seen for so long is forg
 
 _PROFILE: Final = RowKind[Profile]("profile", Profile)
 _COVERAGE: Final = RowKind[int]("coverage", int)
+_LONG_LIVED_KEY: Final = int(Facts.LONG_LIVED_KEY)
+
+
+class _Use(NamedTuple):
+    """What an event brings to a long-lived key."""
+
+    key_id: str
+    key: Key | None  # None where it is not known yet
+    network: Network | None
+    client: str | None
+    is_news: bool
 
 
 class BehaviourDesk:
@@ -66,9 +79,17 @@ class BehaviourDesk:
         if session is None or at - session.last_at > SESSION_GAP_S or at > session.ends_at:
             session = profile.session_at(event.session_name, at)
         facts = event.facts
-        is_worth_a_look = facts & ~session.facts or facts & self._facts or event.api.key in self.calls
+        use = self._use_of_key(event, profile) if facts & _LONG_LIVED_KEY else None
+        is_worth_a_look = (
+            facts & ~session.facts
+            or facts & self._facts
+            or (use is not None and use.is_news)
+            or event.api.key in self.calls
+        )
         if is_worth_a_look:
-            self._look(event, profile, session, facts, is_own=True)
+            self._look(event, profile, session, facts, is_own=True, use=use)
+        if use is not None:
+            self._learn_use(event, profile, use)
         session.events += 1
         profile.events += 1
         if at > session.last_at:
@@ -92,6 +113,9 @@ class BehaviourDesk:
         profile.path = deed.path or profile.path
         if event.at < profile.first_at:
             profile.first_at = event.at
+        if deed.key is not None:
+            self._look_at_key(event, profile, deed.key)
+            return
         if deed.session_name is None:
             self._look_at_configuration(event, profile, deed)
             return
@@ -108,6 +132,19 @@ class BehaviourDesk:
                 profile = self.profiles.get(arn) or Profile(arn, "role", inventory.account_id)
                 self.profiles[arn] = profile
                 profile.configure("trust", inventory.made_at.get(arn, -NEVER), trust_facts(row.trust), 0)
+
+    def seed_keys(self, rows: Iterable[KeyRow], holds_at: int) -> None:
+        """Learn which keys an account's users, and root, had at an instant; those made later are left out."""
+        for row in rows:
+            if row.created_at is not None and row.created_at > holds_at:
+                continue
+            profile = self.profiles.get(row.owner)
+            if profile is None:
+                kind: EntityType = "root" if row.owner.endswith(":root") else "user"
+                profile = self.profiles[row.owner] = Profile(row.owner, kind, account_of(row.owner))
+            key_of(profile.keys, row.key_id).learn_row(row, holds_at)
+            self.profiles.touch(row.owner)
+            self._plan(profile)
 
     def session_facts(self, event: Event) -> int:
         """Say what the session that an event belongs to has shown so far."""
@@ -176,9 +213,36 @@ class BehaviourDesk:
         self._due = [(at, arn) for arn, at in self._due_at.items()]
         heapify(self._due)
 
-    def _look(self, event: Event, profile: Profile, session: Session, facts: int, *, is_own: bool) -> None:
-        """Score what an event shows of a session, then learn it."""
-        self._score(event, profile, session, facts, facts & ~session.facts, is_own=is_own)
+    def _use_of_key(self, event: Event, profile: Profile) -> _Use:
+        """Say what an event with a long-lived key brings to that key, which has not learnt of it yet."""
+        key_id = event.session_name if event.identity is None else event.identity.access_key_id or event.session_name
+        key = profile.keys.get(key_id)
+        network = client = None
+        if event.facts & Facts.DIRECT_CALL:  # else an AWS service calls from its own network, with its own client
+            network, client = self._context.network_of(event), event.client.kind
+        name = None if network is None else network.name
+        is_news = key is None or key.is_news(event.at, name, client) or key_id in self._context.canaries
+        return _Use(key_id, key, network, client, is_news)
+
+    def _learn_use(self, event: Event, profile: Profile, use: _Use) -> None:
+        key = use.key or claim(profile.keys, use.key_id)
+        key.learn_use(event.at, None if use.network is None else use.network.name, use.client, event.api.key)
+
+    def _look_at_key(self, event: Event, profile: Profile, act: KeyAct) -> None:
+        """Score what is done to a key of the entity's, then learn it."""
+        key, network = profile.keys.get(act.key_id), self._context.network_of(event)
+        use = _Use(act.key_id, key, network, None, is_news=False)
+        self._score(event, profile, None, Facts.KEY_CHANGED, 0, is_own=False, use=use, act=act)
+        key = key or key_of(profile.keys, act.key_id)
+        key.learn_act(act, None if network is None else network.name)
+        self._plan(profile)
+
+    def _look(
+        self, event: Event, profile: Profile, session: Session, facts: int, *, is_own: bool, use: _Use | None = None
+    ) -> None:
+        """Score what an event shows of a session and of the key that it is made with, then learn of the session."""
+        shown = facts | Facts.KEY_NEWS if use is not None and use.is_news else facts
+        self._score(event, profile, session, shown, facts & ~session.facts, is_own=is_own, use=use)
         if is_own and facts & CONSOLE_MARKERS and profile.type in ("role", "user") and not facts & Facts.SSO_ROLE:
             if session.visit is None:
                 session.visit = Exhibits()
@@ -197,13 +261,25 @@ class BehaviourDesk:
         self._plan(profile)
 
     def _score(
-        self, event: Event, profile: Profile, session: Session | None, facts: int, new: int, *, is_own: bool
+        self,
+        event: Event,
+        profile: Profile,
+        session: Session | None,
+        facts: int,
+        new: int,
+        *,
+        is_own: bool,
+        use: _Use | None = None,
+        act: KeyAct | None = None,
     ) -> None:
         state: BehaviourState | None = None
         for rule, any_of, any_new, calls in self._watches:
             if facts & any_of or new & any_new or (is_own and event.api.key in calls):
                 if state is None:
-                    state = BehaviourState(profile, session, facts, is_own, self.coverage_since, self._context)
+                    key, network = (None, None) if use is None else (use.key, use.network)
+                    state = BehaviourState(
+                        profile, session, facts, is_own, self.coverage_since, self._context, key, act, network
+                    )
                 observe(rule, event, state, self._tray)
 
     def _plan(self, profile: Profile) -> None:

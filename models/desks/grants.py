@@ -67,8 +67,7 @@ class GrantsDesk:
 
     def observe(self, event: Event) -> None:
         """Score and learn an event of the account it was delivered to."""
-        identity = event.identity
-        account_id = event.account_id or (identity.account_id if identity else None) or "unknown"
+        account_id = account_of(event)
         self.seen_accounts.add(event.record.recipient_account_id)
         account = self._account(account_id)
         edits, changes = changes_of(event, account.graph) if event.api.key in DOOR_CALLS else ({}, [])
@@ -154,3 +153,9 @@ def _tables(account: AccountState) -> tuple[tuple[RowKind[Any], Tracked[Any]], .
         (_BY_IDENTITY, account.by_identity),
         (_BY_ADDRESS, account.by_address),
     )
+
+
+def account_of(event: Event) -> str:
+    """Say under which account an event is filed: whose it was delivered to, else the actor's."""
+    identity = event.identity
+    return event.account_id or (identity.account_id if identity else None) or "unknown"
