@@ -144,6 +144,7 @@ class BehaviourDesk:
                 profile = self.profiles[row.owner] = Profile(row.owner, kind, account_of(row.owner))
             self.profiles.touch(row.owner)
             key_of(profile.keys, row.key_id).learn_row(row, holds_at)
+            self.profiles.touch(row.owner)
             self._plan(profile)
 
     def session_facts(self, event: Event) -> int:
