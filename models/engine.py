@@ -27,6 +27,7 @@ from models.grants.account import AccountState
 from models.grants.inventory import Inventory
 from models.incidents.life import Closing, Matter
 from models.incidents.lineage import EDGE_CALLS, Edge, Hop, edge_of
+from models.incidents.outlived import OffKeys
 from models.record import iso
 from models.settings import Context, Settings
 
@@ -51,6 +52,7 @@ class EngineState(Struct):
     classes: dict[str, tuple[Class, int | None]]
     early: dict[str, Closing]
     edges: dict[str, Edge]
+    off_keys: OffKeys
 
 
 class FactCount(Struct, frozen=True):
@@ -139,7 +141,7 @@ class Engine:
                     edge = edge_of(event, behaviour.session_facts(event))
                     if edge is not None:
                         tray.edges.append(edge)
-            if may_have_yielded and (tray.drafts or tray.changes or tray.edges or tray.faults):
+            if may_have_yielded and tray.holds_anything:
                 self._hand_on()
 
     def seed(self, inventory: Inventory) -> None:
@@ -181,6 +183,7 @@ class Engine:
                 self.incidents.classes,
                 self.incidents.early,
                 self.incidents.lineage.edges,
+                self.incidents.off_keys,
             )
         )
 
@@ -199,25 +202,26 @@ class Engine:
         self.grants.accounts = state.accounts
         self.grants.seen_accounts.clear()
         self.grants.seen_accounts.update(state.seen_accounts)
-        self.incidents.restore(state.matters, state.classes, state.early, state.edges)
+        self.incidents.restore(state.matters, state.classes, state.early, state.edges, state.off_keys)
 
     def _hand_on(self) -> None:
-        """Take what lies on the tray to the incidents desk, classes first."""
+        """Take what lies on the tray to the incidents desk, what explains before what it explains."""
         tray = self._tray
         self.incidents.pass_time(self.now)
         for change in tray.changes:
             self.incidents.learn_class(change.arn, change.class_, change.tier)
         for edge in tray.edges:
             self.incidents.learn_edge(edge)
+        for switch in tray.switches:
+            self.incidents.learn_switch(switch)
+        for sighting in tray.sightings:
+            self.incidents.learn_sighting(sighting)
         for draft in tray.drafts:
             self.incidents.fold(draft)
         if self._on_fault is not None:
             for fault in tray.faults:
                 self._on_fault(fault)
-        tray.changes.clear()
-        tray.edges.clear()
-        tray.drafts.clear()
-        tray.faults.clear()
+        tray.clear()
 
 
 class _Version(Struct):

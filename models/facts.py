@@ -83,6 +83,13 @@ class Facts(IntEnum):
     COPIED_CREDENTIALS = auto()  # the client has its credentials from its environment or a profile
     SCANNER = auto()  # a client that looks over whole accounts
     INTRUSION_TOOL = auto()  # a client or system for trying found keys, or for breaking in
+    OF_A_KEY = auto()  # temporary credentials that a long-lived key issued
+    PRESIGNED = auto()  # signed by its owner, sent by whoever was given the URL
+    DENIED = auto()
+    LISTING = auto()  # a call that lists or describes
+    # What the desk finds out and shows to detectors; no session keeps it
+    LOOKED_AROUND = auto()
+    WHEREABOUTS = auto()
 
 
 class Rung(NamedTuple):

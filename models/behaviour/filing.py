@@ -32,6 +32,7 @@ _TRUSTS: Final = Facts.TRUSTS_ONLY_SERVICES | Facts.TRUSTS_EKS_PODS | Facts.TRUS
 _INHERITED: Final = int(
     Facts.PLATFORM_CLIENT | Facts.PLATFORM_CREDENTIALS | Facts.DESKTOP_CLIENT | Facts.SSO_CREDENTIALS
 )
+_KEYS: Final = int(Facts.OF_A_KEY)
 _MAX_DOCUMENT: Final = 131_072
 
 
@@ -102,6 +103,8 @@ def _issuer_facts(event: Event) -> int:
     """Say what the issuer asserts of the session: which service, federation or console it came from."""
     actor, facts, identity = event.actor, event.facts, event.identity
     inherited = facts & _INHERITED
+    if facts & _KEYS:
+        inherited |= Facts.OF_A_KEY
     if actor is None or identity is None:
         return inherited
     issued = 0

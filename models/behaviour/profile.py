@@ -8,6 +8,7 @@ from typing import Final
 from msgspec import Struct
 
 from models.behaviour.evidence import Answer, Stance, judge_entity, judge_session, stance
+from models.behaviour.recon import Recon
 from models.entity import CONSOLE_SESSION, EntityType
 from models.facts import LADDER, WORKLOAD_PROOF, Facts
 from models.finding import Class, Exhibits, Maturity
@@ -86,6 +87,7 @@ class Profile(Struct):
     class_: Class = "unknown"
     tier: int | None = None
     is_contested: bool = False  # whether the numbers of sessions decide the class
+    recon: Recon | None = None  # what it looked for, once it did
     swept_at: int = -NEVER  # until when the passing of time has been looked at
     next_due_at: int = NEVER
 

@@ -7,19 +7,23 @@ of time yields goes to the tray: drafts and session edges for the incidents desk
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Final
 
 from models.behaviour.filing import Deed, trust_facts
-from models.behaviour.profile import MAX_FORMER_IDS, NEVER, SESSION_GAP_S, Profile, Session
+from models.behaviour.profile import MAX_FORMER_IDS, NEVER, SESSION_GAP_S, Profile, Session, maturity
+from models.behaviour.recon import ASKING, is_news, new_recon
 from models.desks.tray import ClassChange, Fault, Tray, calls_of, observe
 from models.detector import BehaviourState, Detector, Rule
 from models.entity import Actor
 from models.event import Event
 from models.facts import CONFIGURATION, CONSOLE_MARKERS, Facts
-from models.finding import Exhibits, evidence_of
+from models.finding import Exhibits, evidence_of, who
 from models.grants.graph import Holder
 from models.grants.inventory import Inventory
+from models.incidents.outlived import SPAN_S, Sighting
 from models.settings import Context
+
+_OF_A_KEY: Final = int(Facts.OF_A_KEY)
 
 
 class BehaviourDesk:
@@ -54,9 +58,15 @@ class BehaviourDesk:
         if session is None or at - session.last_at > SESSION_GAP_S or at > session.ends_at:
             session = profile.session_at(event.session_name, at)
         facts = event.facts
-        is_worth_a_look = facts & ~session.facts or facts & self._facts or event.api.key in self.calls
+        looks_around = facts & ASKING and is_news(profile.recon, event)
+        is_worth_a_look = facts & ~session.facts or facts & self._facts or event.api.key in self.calls or looks_around
         if is_worth_a_look:
-            self._look(event, profile, session, facts, is_own=True)
+            self._look(event, profile, session, facts, Facts.LOOKED_AROUND if looks_around else 0, is_own=True)
+        if looks_around:
+            profile.recon = profile.recon or new_recon()
+            profile.recon.learn(event)
+        if session.facts & _OF_A_KEY and not facts & CONSOLE_MARKERS and _begins_span(session, at):
+            self._tray.sightings.append(self._sighting(event, profile, session))
         session.events += 1
         profile.events += 1
         if at > session.last_at:
@@ -67,7 +77,7 @@ class BehaviourDesk:
             profile.first_at = at
         if is_worth_a_look and self._sweeping:
             self._plan(profile)
-        return bool(is_worth_a_look)
+        return bool(is_worth_a_look) or bool(self._tray.sightings)
 
     def observe_deed(self, event: Event, deed: Deed) -> None:
         """Score and learn what is done to an entity."""
@@ -120,9 +130,11 @@ class BehaviourDesk:
             for arn in sorted(arn for arn, profile in self.profiles.items() if profile.next_due_at <= now):
                 self.sweep(self.profiles[arn], now)
 
-    def _look(self, event: Event, profile: Profile, session: Session, facts: int, *, is_own: bool) -> None:
-        """Score what an event shows of a session, then learn it."""
-        self._score(event, profile, session, facts, facts & ~session.facts, is_own=is_own)
+    def _look(
+        self, event: Event, profile: Profile, session: Session, facts: int, found: int = 0, *, is_own: bool
+    ) -> None:
+        """Score what an event shows of a session, and what the desk found beside it; then learn what it shows."""
+        self._score(event, profile, session, facts | found, facts & ~session.facts, is_own=is_own)
         if is_own and facts & CONSOLE_MARKERS and profile.type in ("role", "user") and not facts & Facts.SSO_ROLE:
             if session.visit is None:
                 session.visit = Exhibits()
@@ -132,6 +144,10 @@ class BehaviourDesk:
             if profile.learn(session, facts):
                 self._tray.changes.append(ClassChange(profile.arn, profile.class_, profile.tier))
             profile.note_day(session, event.at)
+
+    def _sighting(self, event: Event, profile: Profile, session: Session) -> Sighting:
+        known = maturity(profile.first_at, event.at)
+        return Sighting(who(event, session.facts), evidence_of(event), known, self.coverage_since)
 
     def _look_at_configuration(self, event: Event, profile: Profile, deed: Deed) -> None:
         new = deed.facts & CONFIGURATION & ~profile.configuration
@@ -182,6 +198,11 @@ class BehaviourDesk:
 
 def _sweeps(rule: Rule[Any]) -> bool:
     return type(rule.detector).sweep is not Detector.sweep
+
+
+def _begins_span(session: Session, at: int) -> bool:
+    """Say whether an event is, as far as is known, the first of its session in a span of time."""
+    return at < session.last_at or at // SPAN_S != session.last_at // SPAN_S or not session.events
 
 
 def _ignore(_account_id: str | None) -> None:

@@ -1,6 +1,7 @@
 """The incidents desk: drafts become findings, findings get an origin, and stages of one lineage become a chain.
 
-It folds by event time, in whatever order drafts and edges come, and says of every change when it happens.
+It folds by event time, in whatever order drafts, edges and switches of keys come, and says of every change when it
+happens.
 """
 
 from __future__ import annotations
@@ -9,11 +10,12 @@ from collections.abc import Callable, Iterable
 from heapq import heappop, heappush
 from typing import Any, Final
 
-from models.detector import IncidentsState, Rule
+from models.detector import IncidentsState, OutlivedState, Rule
 from models.finding import Class, Draft, Finding, Who
 from models.incidents.chain import Part
 from models.incidents.life import NEVER, Closing, Matter, opened
 from models.incidents.lineage import Edge, Hop, Lineage
+from models.incidents.outlived import KeySwitch, OffKeys, Sighting
 from models.settings import Context, Suppression
 
 MAX_EARLY: Final = 1_024  # closings that came before what they close; the longest known go first
@@ -30,17 +32,20 @@ OnChange = Callable[[Finding], None]
 
 
 class IncidentsDesk:
-    """Folds drafts into findings and keeps their life. State: matters by id, classes of entities, edges."""
+    """Folds drafts into findings and keeps their life. State: matters by id, classes of entities, edges, keys off."""
 
     def __init__(self, rules: Iterable[Rule[Any]] = (), context: Context | None = None) -> None:
         self.matters: dict[str, Matter] = {}
         self.classes: dict[str, tuple[Class, int | None]] = {}
         self.early: dict[str, Closing] = {}
         self.lineage = Lineage()
+        self.off_keys = OffKeys()
         self.now = -NEVER
         self.on_change: OnChange | None = None
         self.matched: set[int] = set()  # suppressions, by their place in the settings, that ever matched
-        self._rules = tuple(rules)
+        rules = tuple(rules)
+        self._rules = tuple(rule for rule in rules if rule.detector.folds == "stages")
+        self._key_rules = tuple(rule for rule in rules if rule.detector.folds == "sessions")
         self._suppressions = (context or Context()).suppressions
         self._due: list[tuple[int, str]] = []  # when findings close by themselves, a heap; outdated entries are skipped
         self._waiting: dict[str, set[str]] = {}  # node of a lineage -> findings whose origin an edge to it may change
@@ -80,6 +85,17 @@ class IncidentsDesk:
             matter = self.matters[key]
             if self._trace(key, matter):
                 self._announce(key, matter)
+        self._weigh_all(edge.issued)
+
+    def learn_switch(self, switch: KeySwitch) -> None:
+        """Take in that a key was switched off or on, and look at the sessions that were seen since."""
+        if self.off_keys.learn_switch(switch) and not switch.is_on:
+            self._weigh_all()
+
+    def learn_sighting(self, sighting: Sighting) -> None:
+        """Take in that a session goes on which a long-lived key may have issued."""
+        self.off_keys.keep(sighting)
+        self._weigh(sighting)
 
     def learn_class(self, arn: str, class_: Class, tier: int | None) -> None:
         """Note what an entity turned out to be."""
@@ -93,9 +109,10 @@ class IncidentsDesk:
             self._settle(key, self.matters[key])
 
     def tick(self, now: int) -> None:
-        """Let time pass, and forget edges that lead to nobody who could still act."""
+        """Let time pass, and forget edges, switches and sightings that lead to nobody who could still act."""
         self.pass_time(now)
         self.lineage.expire(self.now)
+        self.off_keys.expire(self.now)
 
     def findings(self, *, is_accepted: bool = False) -> list[Finding]:
         """List all findings in their present state, by the time they opened, then by id; suppressed ones if asked."""
@@ -123,9 +140,10 @@ class IncidentsDesk:
         classes: dict[str, tuple[Class, int | None]],
         early: dict[str, Closing],
         edges: dict[str, Edge],
+        off_keys: OffKeys,
     ) -> None:
         """Take up stored state, and work out the rest of it anew."""
-        self.matters, self.classes, self.early = matters, classes, early
+        self.matters, self.classes, self.early, self.off_keys = matters, classes, early, off_keys
         self.lineage.restore(edges)
         self._due, self._waiting, self._groups, self._roots = [], {}, {}, {}
         for key, matter in matters.items():
@@ -195,6 +213,28 @@ class IncidentsDesk:
         class_ = self.classes.get(who.entity_arn or "", ("unknown", None))[0]
         how, at, event_id = (edge.how, edge.at, edge.event_id) if edge else ("", None, None)
         return Hop(who.arn or "", who.type or "unknown", how, at, event_id, class_)
+
+    # Sessions that go on
+
+    def _weigh_all(self, issued: str | None = None) -> None:
+        """Look at the sightings that wait: all of them, or those of one session."""
+        if self.off_keys.switches:
+            for sighting in [each for each in self.off_keys.sightings.values() if issued in (None, each.who.arn)]:
+                self._weigh(sighting)
+
+    def _weigh(self, sighting: Sighting) -> None:
+        """See whether a session was issued by a key that was off by then; if so it is told, once."""
+        if not self.off_keys.switches or not self._key_rules:
+            return
+        for edge in self.lineage.path(sighting.who):
+            if edge.how == "CreateAccessKey":  # further back it is another key's story
+                return
+            if edge.issuer.key and (switch := self.off_keys.off(edge.issuer.key, sighting.who.at)):
+                del self.off_keys.sightings[sighting.evidence.event_id]
+                for rule in self._key_rules:
+                    for draft in rule.fold(OutlivedState(switch, edge, sighting)):
+                        self.fold(draft)
+                return
 
     # Chains
 

@@ -9,6 +9,7 @@ import msgspec
 from models.detector import Detector, Rule, Tuning
 from models.detectors.behaviour.class_flip import ClassFlip
 from models.detectors.behaviour.mixed_role import MixedRole
+from models.detectors.behaviour.recon_burst import ReconBurst
 from models.detectors.console.console_login_failures import ConsoleLoginFailures
 from models.detectors.console.machine_role_console import MachineRoleConsole
 from models.detectors.console.unfederated_console_login import UnfederatedConsoleLogin
@@ -18,6 +19,7 @@ from models.detectors.grants.wildcard_grant import WildcardGrant
 from models.detectors.guardrails.identity_provider_changed import IdentityProviderChanged
 from models.detectors.guardrails.trail_tampering import TrailTampering
 from models.detectors.incidents.attack_chain import AttackChain
+from models.detectors.incidents.session_outlives_key import SessionOutlivesKey
 from models.detectors.keys.key_for_another import KeyForAnother
 from models.detectors.keys.key_quarantined import KeyQuarantined
 from models.detectors.keys.login_profile_for_another import LoginProfileForAnother
@@ -37,7 +39,9 @@ REGISTRY: Final[tuple[type[Detector[Any]], ...]] = (
     LoginProfileForAnother,
     MachineRoleConsole,
     MixedRole,
+    ReconBurst,
     RootUse,
+    SessionOutlivesKey,
     TrailTampering,
     UnfederatedConsoleLogin,
     WildcardGrant,
