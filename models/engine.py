@@ -14,6 +14,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from models.behaviour.evidence import Kind
 from models.behaviour.filing import FILED_CALLS, deed_of
+from models.behaviour.keys import KeyRow
 from models.behaviour.profile import NEVER, Profile
 from models.desks.behaviour import BehaviourDesk
 from models.desks.grants import GrantsDesk
@@ -28,6 +29,7 @@ from models.grants.inventory import Inventory
 from models.incidents.life import Closing, Matter
 from models.incidents.lineage import EDGE_CALLS, Edge, Hop, edge_of
 from models.incidents.outlived import OffKeys
+from models.network import Locate
 from models.record import iso
 from models.settings import Context, Settings
 
@@ -98,9 +100,10 @@ class Engine:
         settings: Settings | None = None,
         on_fault: Callable[[Fault], None] | None = None,
         on_change: OnChange | None = None,
+        locate: Locate | None = None,
     ) -> None:
         rules = tuple(rules)
-        context = Context(settings)
+        context = Context(settings, locate)
         self.now = -NEVER
         self._tray = Tray()
         self._on_fault = on_fault
@@ -148,6 +151,10 @@ class Engine:
         """Learn what an account held before the first event."""
         self.behaviour.seed(inventory)
         self.grants.seed(inventory)
+
+    def seed_keys(self, rows: Iterable[KeyRow], holds_at: int) -> None:
+        """Learn which keys there were at an instant before the first event."""
+        self.behaviour.seed_keys(rows, holds_at)
 
     def tick(self, now: int) -> None:
         """Let time pass to `now`: what it alone makes true becomes a finding, what has been quiet closes."""

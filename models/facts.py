@@ -80,6 +80,8 @@ class Facts(IntEnum):
     IAC = auto()
     ROOT = auto()
     SIGN_IN_FAILED = auto()
+    LONG_LIVED_KEY = auto()
+    QUARANTINED = auto()
     COPIED_CREDENTIALS = auto()  # the client has its credentials from its environment or a profile
     SCANNER = auto()  # a client that looks over whole accounts
     INTRUSION_TOOL = auto()  # a client or system for trying found keys, or for breaking in
@@ -87,7 +89,9 @@ class Facts(IntEnum):
     PRESIGNED = auto()  # signed by its owner, sent by whoever was given the URL
     DENIED = auto()
     LISTING = auto()  # a call that lists or describes
-    # What the desk finds out and shows to detectors; no session keeps it
+    # What the desk finds out of an event, and shows to detectors; no session keeps it
+    KEY_NEWS = auto()
+    KEY_CHANGED = auto()
     LOOKED_AROUND = auto()
     WHEREABOUTS = auto()
 
@@ -191,6 +195,7 @@ CONFIGURATION: Final = (
     | Facts.TRUSTS_SAML
     | Facts.LOGIN_PROFILE
     | Facts.MFA_DEVICE
+    | Facts.QUARANTINED
 )
 
 

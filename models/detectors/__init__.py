@@ -20,7 +20,10 @@ from models.detectors.guardrails.identity_provider_changed import IdentityProvid
 from models.detectors.guardrails.trail_tampering import TrailTampering
 from models.detectors.incidents.attack_chain import AttackChain
 from models.detectors.incidents.session_outlives_key import SessionOutlivesKey
+from models.detectors.keys.credential_source_mismatch import CredentialSourceMismatch
+from models.detectors.keys.instance_credentials_outside import InstanceCredentialsOutside
 from models.detectors.keys.key_for_another import KeyForAnother
+from models.detectors.keys.key_probe import KeyProbe
 from models.detectors.keys.key_quarantined import KeyQuarantined
 from models.detectors.keys.login_profile_for_another import LoginProfileForAnother
 from models.detectors.use.root_use import RootUse
@@ -32,9 +35,12 @@ REGISTRY: Final[tuple[type[Detector[Any]], ...]] = (
     AttackChain,
     ClassFlip,
     ConsoleLoginFailures,
+    CredentialSourceMismatch,
     GrantOutsidePipeline,
     IdentityProviderChanged,
+    InstanceCredentialsOutside,
     KeyForAnother,
+    KeyProbe,
     KeyQuarantined,
     LoginProfileForAnother,
     MachineRoleConsole,
