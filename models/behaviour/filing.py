@@ -33,7 +33,7 @@ _TRUSTS: Final = Facts.TRUSTS_ONLY_SERVICES | Facts.TRUSTS_EKS_PODS | Facts.TRUS
 _INHERITED: Final = int(
     Facts.PLATFORM_CLIENT | Facts.PLATFORM_CREDENTIALS | Facts.DESKTOP_CLIENT | Facts.SSO_CREDENTIALS
 )
-_KEYS: Final = int(Facts.OF_A_KEY)
+_KEYS: Final = int(Facts.LONG_LIVED_KEY | Facts.OF_A_KEY)
 QUARANTINE: Final = "AWSCompromisedKeyQuarantine"  # and its later versions, V2 and V3
 _MAX_DOCUMENT: Final = 131_072
 

@@ -105,9 +105,8 @@ def place_of(instances: Instances | None, event: Event, network: Network | None,
         if came_back and (came_back.is_told or came_back.at < event.at - MOVED_S):
             came_back = None
         return Place("home", network, stray=came_back)
-    user = instances.egress.get(name)
-    if user is not None and user != event.session_name and not reasons:
-        return Place("home", network, explained=_explained(instances, user, name))
+    if not reasons and instances.egress.get(name, event.session_name) != event.session_name:
+        return Place("home", network, explained=_explained(instances, event, name))
     if len(known.networks) >= MAX_NETWORKS:
         return Place("home", network)
     if not reasons and event.at - known.first_at < SETTLING_S:
@@ -116,7 +115,11 @@ def place_of(instances: Instances | None, event: Event, network: Network | None,
         reasons += (f"the client has its credentials from its {event.client.source}",)
     elif event.client.kind not in instances.clients and len(instances.clients) < MAX_CLIENTS:
         reasons += (f"a client that the role's instances do not use ({event.client.kind})",)
-    return Place("outside" if reasons else "elsewhere", network, reasons)
+    if reasons:
+        return Place("outside", network, reasons)
+    if any(other is not known and other.stray and other.stray.network == name for other in instances.by_name.values()):
+        return Place("home", network, explained=_explained(instances, event, name))
+    return Place("elsewhere", network)
 
 
 def learn_place(instances: Instances, event: Event, place: Place, session_id: str, session_facts: int) -> None:
@@ -190,6 +193,8 @@ def _foreign(event: Event, *, is_office: bool) -> tuple[str, ...]:
     return tuple(reasons)
 
 
-def _explained(instances: Instances, user: str, network: str) -> tuple[str, ...]:
-    stray = None if user == _SHARED else (found := instances.by_name.get(user)) and found.stray
-    return (stray.session_id,) if stray and stray.network == network else ()
+def _explained(instances: Instances, event: Event, network: str) -> tuple[str, ...]:
+    """List the sessions that were found outside in a network which another instance now uses as well."""
+    others = (each for name, each in instances.by_name.items() if name != event.session_name)
+    strays = (each.stray for each in others if each.stray is not None)
+    return tuple(stray.session_id for stray in strays if stray.is_told and stray.network == network)

@@ -27,7 +27,7 @@ class InstanceCredentialsOutside(Detector[BehaviourState], frozen=True, kw_only=
     attack: ClassVar[tuple[str, ...]] = ("T1552.005", "T1078.004")
     chain_stage: ClassVar[ChainStage | None] = "initial access"
     known_gaps: ClassVar[str] = (
-        "Use from the instance itself, or through its egress. A thief who comes before the instance was ever seen, with a "
+        "Use from the instance itself, or through its egress; of several instances' credentials with their own kind of client. A thief who comes before the instance was ever seen, with a "
         "client that an instance could run. An instance that gets a new address and a new client at once looks like theft; "
         "so does EC2 Mac before it is known. Instances of more than 8 networks are not judged."
     )
