@@ -152,6 +152,10 @@ class Context:
         """Say whether an entity is one that deploys."""
         return _matches(arn, self.settings.pipelines.roles)
 
+    def is_scanner(self, arn: str) -> bool:
+        """Say whether an entity is one that looks over the accounts with leave to do so."""
+        return _matches(arn, self.settings.scanners.entities)
+
     def notes(self, entity_arn: str, actor_arn: str | None, address: str | None) -> list[str]:
         """List what the settings say of whom a finding is about, of who did it, and of where they were."""
         arns = {entity_arn, actor_arn or entity_arn}
