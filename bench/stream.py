@@ -27,7 +27,7 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient
 
 from bench import trail
-from models.event import EventReader
+from models.event import Event, EventReader
 from models.record import decode_log_file, encode
 from models.settings import Settings, parse_settings
 from models.trail import pieces
@@ -140,7 +140,8 @@ def batches(folder: Path, size: int, partitions: int) -> Iterator[Message]:
 
 
 def _ordered(folder: Path) -> Iterator[list[tuple[str, bytes]]]:
-    reader, merge = EventReader(), Merge()
+    reader = EventReader()
+    merge: Merge[Event] = Merge()
     sources, _ = find([str(folder)])
     begins = sorted(((begins_at(source) or 0, source) for source in sources), key=lambda each: each[0])
     for (_, source), (next_begins_at, _) in zip(begins, [*begins[1:], (1 << 62, sources[0])], strict=True):
@@ -156,7 +157,7 @@ def _packed(lines: list[bytes]) -> bytes:
 
 async def consumed(bootstrap: str, topic: str) -> dict[str, float]:
     """Read and decode filed batches with a bare consumer, and say what it took."""
-    from aiokafka import AIOKafkaConsumer  # noqa: PLC0415 - for this one measurement's process
+    from aiokafka import AIOKafkaConsumer  # type: ignore[import-untyped]  # noqa: PLC0415 - it ships no types
 
     ends = {each.partition: end for each, end in ends_of(bootstrap, topic).items() if end}
     consumer = AIOKafkaConsumer(topic, bootstrap_servers=bootstrap, auto_offset_reset="earliest", max_poll_records=500)

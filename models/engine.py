@@ -12,6 +12,7 @@ from typing import Any, Final
 from msgspec import UNSET, Struct, UnsetType
 
 from models.behaviour.evidence import Kind
+from models.behaviour.keys import KeyRow
 from models.behaviour.profile import NEVER, Profile
 from models.desks.incidents import IncidentsDesk, OnChange
 from models.desks.pair import Desks
@@ -22,6 +23,7 @@ from models.facts import LADDER, Facts
 from models.finding import Class, Finding
 from models.grants.inventory import Inventory
 from models.incidents.lineage import Hop
+from models.network import Locate
 from models.record import iso
 from models.rows import Row, RowKind, by_kind
 from models.settings import Context, Settings
@@ -73,9 +75,10 @@ class Engine:
         settings: Settings | None = None,
         on_fault: Callable[[Fault], None] | None = None,
         on_change: OnChange | None = None,
+        locate: Locate | None = None,
     ) -> None:
         rules = tuple(rules)
-        context = Context(settings)
+        context = Context(settings, locate)
         self.now = self._written_now = -NEVER
         self._on_fault = on_fault
         self.desks = Desks(rules, context)
@@ -103,7 +106,7 @@ class Engine:
             if event.api.key in filed_calls:
                 may_have_yielded = True
                 desks.observe_call(event, actor)
-            if may_have_yielded and (tray.drafts or tray.changes or tray.edges or tray.faults):
+            if may_have_yielded and tray.holds_anything:
                 self._hand_on()
 
     def forget(self) -> None:
@@ -119,6 +122,10 @@ class Engine:
         """Learn what an account held before the first event."""
         self.behaviour.seed(inventory)
         self.grants.seed(inventory)
+
+    def seed_keys(self, rows: Iterable[KeyRow], holds_at: int) -> None:
+        """Learn which keys there were at an instant before the first event."""
+        self.behaviour.seed_keys(rows, holds_at)
 
     def tick(self, now: int) -> None:
         """Let time pass to `now`: what it alone makes true becomes a finding, what has been quiet closes."""
@@ -167,12 +174,8 @@ class Engine:
         """Take what lies on the tray to the incidents desk, classes first."""
         tray = self.desks.tray
         self.incidents.pass_time(self.now)
-        for change in tray.changes:
-            self.incidents.learn_class(change.arn, change.class_, change.tier)
-        for edge in tray.edges:
-            self.incidents.learn_edge(edge)
-        for draft in tray.drafts:
-            self.incidents.fold(draft)
+        for step in self.incidents.steps(tray):
+            step()
         if self._on_fault is not None:
             for fault in tray.faults:
                 self._on_fault(fault)

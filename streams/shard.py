@@ -6,7 +6,7 @@ feeds them, sends what they yield, and stores their rows. An offset that was app
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
@@ -15,13 +15,12 @@ from msgspec import Struct
 
 from models.desks.incidents import IncidentsDesk
 from models.desks.pair import Desks
-from models.desks.tray import ClassChange, Fault
+from models.desks.tray import Fault, Tray
 from models.detector import Rule
 from models.event import Event, EventReader
-from models.finding import Draft, Finding
-from models.incidents.lineage import Edge
+from models.finding import Finding
 from models.rows import Row, RowKind, by_kind
-from models.settings import Context, Settings
+from models.settings import Context
 from streams.filing import NEVER, FiledError, decode_filed
 
 DAY_S: Final = 86_400
@@ -39,9 +38,7 @@ class Handed(Struct, array_like=True, frozen=True):
     offset: int  # of the filed message
     part: int  # of several, from 0
     now: int  # until when the shard has seen all that is expected; -NEVER while it knows nothing
-    changes: list[ClassChange] = []
-    edges: list[Edge] = []
-    drafts: list[Draft] = []
+    tray: Tray
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -52,7 +49,7 @@ def decode_handed(data: bytes) -> Handed:
     """Read a message of the drafts topic; raises FiledError."""
     try:
         return _decode_handed(isal_zlib.decompress(data))
-    except (isal_zlib.error, msgspec.MsgspecError, ValueError) as error:
+    except (isal_zlib.IsalError, msgspec.MsgspecError, ValueError) as error:
         raise FiledError(f"no drafts: {error}") from None
 
 
@@ -60,13 +57,13 @@ class Report(Protocol):
     """Whoever counts what happens."""
 
     def duplicate(self, count: int) -> None:
-        """Events that had been there before."""
+        """Count events that had been there before."""
 
     def fault(self, fault: Fault) -> None:
-        """A detector, or a desk, raised."""
+        """Tell of a detector, or a desk, that raised."""
 
     def changed(self, finding: Finding) -> None:
-        """A finding opened, changed or closed."""
+        """Count a finding that opened, changed or closed."""
 
 
 class Mark(NamedTuple):
@@ -135,10 +132,10 @@ class ShardMeta(Struct, array_like=True):
 class Shard:
     """The behaviour and grants desks of one partition of the filed topic. State: theirs, and how far they have come."""
 
-    def __init__(self, number: int, rules: Iterable[Rule[Any]], settings: Settings, report: Report) -> None:
+    def __init__(self, number: int, rules: Iterable[Rule[Any]], context: Context, report: Report) -> None:
         self.number = number
         self.applied = -1
-        self.desks = Desks(rules, Context(settings))
+        self.desks = Desks(rules, context)
         self.clock = Clock()
         self._seen = Seen()
         self._report = report
@@ -219,20 +216,14 @@ class Shard:
         tray = self.desks.tray
         for fault in (*faults, *tray.faults):
             self._report.fault(fault)
-        drafts = [tray.drafts[at : at + MAX_DRAFTS] for at in range(0, len(tray.drafts), MAX_DRAFTS)] or [[]]
+        tray.faults.clear()
         handed: list[Outgoing] = []
-        if tray.drafts or tray.changes or tray.edges or is_later:
-            for part, some in enumerate(drafts):
-                is_first, is_last = part == 0, part == len(drafts) - 1
-                message = Handed(
-                    self.number,
-                    offset,
-                    part,
-                    self.clock.now if is_last else -NEVER,
-                    tray.changes if is_first else [],
-                    tray.edges if is_first else [],
-                    some,
-                )
+        if tray.holds_anything or is_later:
+            rest, tray.drafts = tray.drafts[MAX_DRAFTS:], tray.drafts[:MAX_DRAFTS]
+            parts = [tray, *(Tray(drafts=rest[at : at + MAX_DRAFTS]) for at in range(0, len(rest), MAX_DRAFTS))]
+            for part, some in enumerate(parts):
+                now = self.clock.now if part == len(parts) - 1 else -NEVER
+                message = Handed(self.number, offset, part, now, some)
                 handed.append(("drafts", b"%d" % self.number, isal_zlib.compress(_encode(message), 1)))
         tray.clear()
         return handed
@@ -251,10 +242,10 @@ class IncidentsMeta(Struct, array_like=True):
 class Incidents:
     """The incidents desk. State: its own, and of each shard what it last had."""
 
-    def __init__(self, rules: Iterable[Rule[Any]], settings: Settings, report: Report) -> None:
+    def __init__(self, rules: Iterable[Rule[Any]], context: Context, report: Report) -> None:
         self.applied = -1
         self.clock = Clock()
-        self.desk = IncidentsDesk((rule for rule in rules if rule.detector.desk == "incidents"), Context(settings))
+        self.desk = IncidentsDesk((rule for rule in rules if rule.detector.desk == "incidents"), context)
         self.desk.on_change = self._on_change
         self.desk.on_part = self._emit
         self._last: dict[int, tuple[int, int]] = {}  # shard -> offset and part of what was last applied
@@ -290,23 +281,16 @@ class Incidents:
 
     def _take(self, handed: Handed) -> None:
         desk = self.desk
-        for change in handed.changes:
-            self._safely(lambda change=change: desk.learn_class(change.arn, change.class_, change.tier))
-        for edge in handed.edges:
-            self._safely(lambda edge=edge: desk.learn_edge(edge))
-        for draft in handed.drafts:
-            self._safely(lambda draft=draft: desk.fold(draft))
+        for step in desk.steps(handed.tray):
+            try:
+                step()
+            except Exception as error:  # noqa: BLE001 - whatever it is, the stream goes on
+                self._report.fault(Fault("", None, f"{type(error).__name__}: {error}"))
         if handed.now != -NEVER and self.clock.hear(handed.shard, handed.now):
             desk.pass_time(self.clock.now)
             if self.clock.now // DAY_S > self._forgot_on:
                 self._forgot_on = self.clock.now // DAY_S
                 desk.forget(self.clock.now)
-
-    def _safely(self, act: Callable[[], None]) -> None:
-        try:
-            act()
-        except Exception as error:  # noqa: BLE001 - whatever it is, the stream goes on
-            self._report.fault(Fault("", None, f"{type(error).__name__}: {error}"))
 
     def _on_change(self, finding: Finding) -> None:
         self._emit(finding)

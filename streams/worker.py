@@ -25,6 +25,7 @@ from models.desks.pair import Desks
 from models.desks.tray import Fault
 from models.detectors import build
 from models.finding import Finding
+from models.network import Locate
 from models.record import encode
 from models.settings import Context, Settings
 from models.trail import Batch, Rejected
@@ -68,7 +69,7 @@ class SilentMonitor(faust.Monitor):
     def on_message_in(self, *_: object) -> None:
         """Do nothing."""
 
-    on_stream_event_in = on_stream_event_out = on_message_out = on_message_in
+    on_stream_event_in = on_stream_event_out = on_message_out = on_message_in  # type: ignore[assignment]  # of any shape
 
 
 class Tally:
@@ -100,8 +101,8 @@ class Tally:
 class Worker:
     """One process of the stream."""
 
-    def __init__(self, settings: Settings, cluster: Cluster, folder: Path) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, cluster: Cluster, folder: Path, locate: Locate | None = None) -> None:
+        self._context = Context(settings, locate)
         self._stream = settings.stream
         self._topics = settings.stream.topics
         self._cluster = cluster
@@ -109,7 +110,7 @@ class Worker:
         self._outbox: Outbox | None = None
         self._rejections: set[asyncio.Task[None]] = set()
         self._rules = build(settings)
-        self._filing = Desks(self._rules, Context(settings))  # says what is filed where, and knows nothing
+        self._filing = Desks(self._rules, self._context)  # says what is filed where, and knows nothing
         self.tally = Tally()
         self.tally.on_fault = self._on_fault
         self.app = self._app(folder)
@@ -169,8 +170,7 @@ class Worker:
                 if desk is None:
                     desk = await open_for(event.message.partition)
                 await desk.take(event)
-        except Exception as error:
-            # Faust would go on with the next message, and this one would be lost.
+        except Exception as error:  # noqa: BLE001 - Faust would go on with the next message, and this one would be lost
             _log.exception("a partition cannot be worked on")
             await self._break_off(error)
             await asyncio.Event().wait()
@@ -190,13 +190,13 @@ class Worker:
         )
 
     async def _shard(self, partition: int) -> Keeper:
-        shard = Shard(partition, self._rules, self._settings, self.tally)
+        shard = Shard(partition, self._rules, self._context, self.tally)
         keeper = await self._keeper(partition, shard, self._shards)
         await read_back(self._client, self._topics.filed, shard)
         return keeper
 
     async def _incidents_desk(self, partition: int) -> Keeper:
-        return await self._keeper(partition, Incidents(self._rules, self._settings, self.tally), self._incidents)
+        return await self._keeper(partition, Incidents(self._rules, self._context, self.tally), self._incidents)
 
     async def _keeper(self, partition: int, state: Shard | Incidents, table: Any) -> Keeper:  # noqa: ANN401 - Faust's
         return Keeper(
@@ -272,7 +272,8 @@ class Worker:
             await self._work(stream, open_for)
 
         channel = self.app.topic(topic, value_type=bytes, value_serializer="raw", key_serializer="raw")
-        self.app.agent(channel, name=name, isolated_partitions=True)(run)
+        agent: Any = self.app.agent(channel, name=name, isolated_partitions=True)
+        agent(run)
 
     async def _writer(self) -> Outbox:
         if self._outbox is None:

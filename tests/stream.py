@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from zlib import crc32
@@ -42,6 +43,10 @@ class Program:
             self.process = subprocess.Popen(  # noqa: S603 - our own command
                 command, stdout=out, stderr=out, cwd=log.parent, env={**os.environ, **environment}
             )
+
+    def has_ended(self) -> bool:
+        """Say whether it has ended by itself."""
+        return self.process.poll() is not None
 
     def kill(self) -> None:
         """End it at once, as a machine that loses power does."""
@@ -140,9 +145,11 @@ class StreamUnderTest:
     def wait_until_done(self) -> None:
         """Wait until everything that was written has been worked off and acknowledged."""
         for role in ("cloudtrail", "filed", "drafts"):
-            wait_for(
-                lambda role=role: self.left(role) == 0, lambda role=role: f"{self.left(role)} of {role}; {self.logs()}"
-            )
+            wait_for(partial(self.is_done, role), lambda: f"not all is done; {self.logs()}")
+
+    def is_done(self, role: str) -> bool:
+        """Say whether all messages of a topic are acknowledged."""
+        return self.left(role) == 0
 
     def left(self, role: str) -> int:
         """Count the messages of a topic that are not acknowledged."""
@@ -176,7 +183,7 @@ class StreamUnderTest:
             for partition, end in self.ends(role).items():
                 consumer.assign([partition])
                 consumer.seek_to_beginning(partition)
-                while consumer.position(partition) < end:
+                while (consumer.position(partition) or 0) < end:
                     found += [json.loads(each.value) for some in consumer.poll(500).values() for each in some]
         finally:
             consumer.close()

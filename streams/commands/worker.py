@@ -36,19 +36,24 @@ def worker(settings: Path | None, kafka: str | None, state: Path, quiet: bool) -
         from streams.worker import Worker  # noqa: PLC0415 - an extra, and slow to load
     except ImportError:
         raise Unusable("needs the extra `stream`: pip install 'rolehawk[stream]'") from None
+    from models.settings import SettingsError  # noqa: PLC0415
     from streams.kafka import Cluster, KafkaUnusableError  # noqa: PLC0415
+    from streams.networks import opened  # noqa: PLC0415
 
     try:
         state.mkdir(parents=True, exist_ok=True)
         cluster = Cluster.of(found, kafka)
-        made = Worker(found, cluster, state)
-        made.prepare()
+        with opened(found.networks) as locate:
+            made = Worker(found, cluster, state, locate)
+            made.prepare()
+            if not quiet:
+                if settings_file:
+                    say(f"settings    {settings_file}")
+                say(f"worker      {', '.join(cluster.bootstrap)}, {found.stream.shards} shards, state in {state}")
+            made.run()
+    except SettingsError as error:
+        raise Unusable(str(error)) from None
     except KafkaUnusableError as error:
         raise Unusable(f"worker: {error}") from None
     except OSError as error:
         raise Unusable(f"{error.filename or state}: {error.strerror or error}") from None
-    if not quiet:
-        if settings_file:
-            say(f"settings    {settings_file}")
-        say(f"worker      {', '.join(cluster.bootstrap)}, {found.stream.shards} shards, state in {state}")
-    made.run()

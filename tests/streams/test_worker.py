@@ -126,7 +126,7 @@ def test_killed_in_mid_flush(stream: StreamUnderTest, trail: Trail, program: str
         upto = len(trail.records) * (number + 1) // deaths
         stream.send(trail.records[at:upto])
         at = upto
-        wait_for(lambda worker=worker: worker.process.poll() is not None, stream.logs)
+        wait_for(worker.has_ended, stream.logs)
     stream.start()
     stream.complete(trail.records)
     stream.wait_until_done()
