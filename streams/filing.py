@@ -56,7 +56,7 @@ class Filed(Struct, array_like=True, frozen=True):
             return []
         try:
             return reader.read_all(decode_lines(isal_zlib.decompress(self.records)))
-        except (isal_zlib.IsalError, msgspec.MsgspecError, ValueError) as error:
+        except (isal_zlib.IsalError, msgspec.MsgspecError, ValueError) as error:  # type: ignore[misc]  # typed as an instance
             raise FiledError(f"records cannot be read: {error}") from None
 
 

@@ -49,7 +49,7 @@ def decode_handed(data: bytes) -> Handed:
     """Read a message of the drafts topic; raises FiledError."""
     try:
         return _decode_handed(isal_zlib.decompress(data))
-    except (isal_zlib.IsalError, msgspec.MsgspecError, ValueError) as error:
+    except (isal_zlib.IsalError, msgspec.MsgspecError, ValueError) as error:  # type: ignore[misc]  # typed as an instance
         raise FiledError(f"no drafts: {error}") from None
 
 
