@@ -36,7 +36,7 @@ from streams.filing import decode_filed
 from streams.kafka import Cluster
 from streams.order import Merge
 from streams.sources.files import begins_at, find, inflated
-from streams.worker import Worker
+from streams.topics import prepare
 
 ROOT: Final = Path(__file__).parents[1]
 DAYS: Final = 3
@@ -66,7 +66,7 @@ class Topics:
         topics = "\n".join(f'{role} = "{topic}"' for role, topic in self.names.items())
         self.file.write_text(f'[stream]\ngroup = "{name}"\nshards = {shards}\n[stream.topics]\n{topics}\n')
         self.settings: Settings = parse_settings(self.file.read_text())
-        Worker(self.settings, Cluster.of(self.settings, self.bootstrap), folder / "unused").prepare()
+        prepare(Cluster.of(self.settings, self.bootstrap), self.settings.stream)
 
     def start(self, number: int = 0) -> subprocess.Popen[bytes]:
         """Start a worker, and give it time to join."""

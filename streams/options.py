@@ -103,6 +103,7 @@ class Options:
     since: Moment | None = None
     until: Moment | None = None
     read_since: Moment | None = None
+    read_until: Moment | None = None
     account: tuple[str, ...] = ()
     entity: tuple[str, ...] = ()
     detector: tuple[str, ...] = ()

@@ -14,9 +14,9 @@ from typing import Any, Final, NamedTuple, Self
 
 from aiokafka import AIOKafkaProducer  # type: ignore[import-untyped]  # it ships no types
 
+from streams.topics import MAX_FLUSH, MAX_REQUEST
+
 LINGER_MS: Final = 20
-MAX_REQUEST: Final = 8 * 1024 * 1024  # bytes of one message and what is sent with it
-MAX_FLUSH: Final = 16 * 1024 * 1024  # bytes of all rows of a flush, before compression
 REQUEST_TIMEOUT_MS: Final = 40_000
 
 _log = logging.getLogger(__name__)

@@ -19,7 +19,7 @@ from models.desks.tray import Fault, Tray
 from models.detector import Rule
 from models.event import Event, EventReader
 from models.finding import Finding
-from models.rows import Row, RowKind, by_kind
+from models.rows import Row, RowKind, StateVersionError, by_kind
 from models.settings import Context
 from streams.filing import NEVER, FiledError, decode_filed
 
@@ -127,6 +127,7 @@ class ShardMeta(Struct, array_like=True):
     marks: dict[int, Mark]
     now: int
     forgot_on: int  # day since 1970
+    known_before: int  # when the history ends that the state was seeded from; -NEVER if it was not
 
 
 class Shard:
@@ -141,6 +142,7 @@ class Shard:
         self._report = report
         self._reader = EventReader(self.desks.asked_for)
         self._forgot_on = 0
+        self._known_before = -NEVER
 
     def remember(self, messages: Iterable[bytes]) -> bool:
         """Learn from messages that were applied which events have been there; says whether so many are enough."""
@@ -179,7 +181,7 @@ class Shard:
         """Write what has changed since this was last asked."""
         yield from self.desks.behaviour.changes()
         yield from self.desks.grants.changes()
-        meta = ShardMeta(self.applied, self.clock.marks, self.clock.now, self._forgot_on)
+        meta = ShardMeta(self.applied, self.clock.marks, self.clock.now, self._forgot_on, self._known_before)
         yield _SHARD.row("shard", (), 0, meta)
 
     def restore(self, rows: Iterable[Row]) -> None:
@@ -191,14 +193,23 @@ class Shard:
         self.desks.grants.restore(desks.get("grants", ()))
         for stored in by_kind(desks.get("shard", ())).get("shard", ()):
             _, meta = _SHARD.read(stored)
-            self.applied, self._forgot_on = meta.applied, meta.forgot_on
+            self.applied, self._forgot_on, self._known_before = meta.applied, meta.forgot_on, meta.known_before
             self.clock.marks, self.clock.now = meta.marks, meta.now
+            return
+        if desks:
+            raise StateVersionError(
+                "state is not whole: seeding it was interrupted; begin again with a new stream.group"
+            )
 
     def _unseen(self, events: list[Event], hows: bytes, hashes: memoryview) -> tuple[list[Event], list[int]]:
         if len(events) != len(hows):
             raise FiledError("no filed batch: as many records as ids are needed")
-        is_new = self._seen.is_new
-        news = [number for number, event_hash in enumerate(hashes) if is_new(event_hash)]
+        is_new, known_before = self._seen.is_new, self._known_before
+        news = [
+            number
+            for number, event_hash in enumerate(hashes)
+            if is_new(event_hash) and events[number].at >= known_before
+        ]
         if len(news) == len(events):
             return events, list(hows)
         kept = set(news)
@@ -278,6 +289,11 @@ class Incidents:
             _, meta = _INCIDENTS.read(stored)
             self.applied, self._last, self._forgot_on = meta.applied, meta.last, meta.forgot_on
             self.clock.marks, self.clock.now = meta.marks, meta.now
+            return
+        if rows:
+            raise StateVersionError(
+                "state is not whole: seeding it was interrupted; begin again with a new stream.group"
+            )
 
     def _take(self, handed: Handed) -> None:
         desk = self.desk
@@ -298,6 +314,16 @@ class Incidents:
 
     def _emit(self, finding: Finding) -> None:
         self._changed[finding.finding_id, finding.revision] = finding
+
+
+def shard_meta(now: int, known_before: int) -> Row:
+    """Write how far a shard has come whose state was seeded from history."""
+    return _SHARD.row("shard", (), 0, ShardMeta(-1, {}, now, now // DAY_S, known_before))
+
+
+def incidents_meta(now: int) -> Row:
+    """Write how far the incidents desk has come when its state was seeded from history."""
+    return _INCIDENTS.row("progress", (), 0, IncidentsMeta(-1, {}, {}, now, now // DAY_S))
 
 
 _SHARD: Final = RowKind[ShardMeta]("shard", ShardMeta)

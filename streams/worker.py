@@ -32,14 +32,15 @@ from models.trail import Batch, Rejected
 from streams.filing import Filer, Unfiled
 from streams.formats.jsonl import line
 from streams.inbox import Inbox
-from streams.kafka import Cluster, KafkaUnusableError
+from streams.kafka import Cluster
 from streams.keeper import Event, Keeper
 from streams.localstore import TableStore
-from streams.outbox import MAX_FLUSH, MAX_REQUEST, Outbox
+from streams.outbox import Outbox
 from streams.output import UNUSABLE
 from streams.readback import read_back
 from streams.shard import Incidents, Shard
 from streams.summary import rejected_row
+from streams.topics import INCIDENTS, SHARDS
 
 SESSION_TIMEOUT_S: Final = 10.0  # a worker that is not heard of for so long has lost its partitions
 COMMIT_S: Final = 1.0
@@ -49,7 +50,6 @@ CRASH_TIMEOUT_S: Final = 10.0  # for Faust to end in good order once it has give
 REVOKE_TIMEOUT_S: Final = 5.0  # to let go of partitions with nothing under way
 BUFFERED: Final = 32  # messages read ahead of each partition: a filed batch may have a megabyte
 
-_DAY_MS: Final = 86_400_000
 _log = logging.getLogger(__name__)
 
 
@@ -114,37 +114,11 @@ class Worker:
         self.tally = Tally()
         self.tally.on_fault = self._on_fault
         self.app = self._app(folder)
-        self._shards = self._table("shards", self._stream.shards)
-        self._incidents = self._table("incidents", 1)
+        self._shards = self._table(SHARDS, self._stream.shards)
+        self._incidents = self._table(INCIDENTS, 1)
         self._agent("filing", self._topics.cloudtrail, self._inbox)
         self._agent("desks", self._topics.filed, self._shard)
         self._agent("incidents", self._topics.drafts, self._incidents_desk)
-
-    def prepare(self) -> None:
-        """Make the topics that are missing; raises KafkaUnusableError where those that are there do not fit."""
-        shards, group = self._stream.shards, self._stream.group
-        topics = self._topics
-        state = {f"{group}-shards-changelog": shards, f"{group}-incidents-changelog": 1}
-        wanted = {topics.filed: shards, topics.drafts: 1, **state}
-        there = self._cluster.partitions()
-        for name, count in wanted.items():
-            if there.get(name, count) != count:
-                raise KafkaUnusableError(
-                    f"topic {name} has {there[name]} partitions, the settings want {count}: the number of shards is "
-                    "fixed when state is first made (stream.shards); to change it, start over with another stream.group "
-                    "and topics, seeded from history"
-                )
-        large = {"max.message.bytes": str(MAX_REQUEST + 65_536)}
-        self._cluster.make_topics(
-            {topics.cloudtrail: shards, topics.findings: 1, topics.rejected: 1, **wanted},
-            {
-                topics.filed: {**large, "retention.ms": str(3 * _DAY_MS)},
-                topics.drafts: {**large, "retention.ms": str(7 * _DAY_MS)},
-                topics.findings: {"cleanup.policy": "compact", "min.compaction.lag.ms": str(7 * _DAY_MS)},
-                topics.rejected: {"retention.ms": str(14 * _DAY_MS)},
-                **{name: {"cleanup.policy": "compact", "max.message.bytes": str(MAX_FLUSH + 65_536)} for name in state},
-            },
-        )
 
     def run(self) -> None:
         """Work until told to stop; raises SystemExit."""

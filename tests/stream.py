@@ -26,7 +26,7 @@ from models.settings import parse_settings
 from streams.closing import closing_tick
 from streams.kafka import Cluster
 from streams.replay import replay
-from streams.worker import Worker
+from streams.topics import prepare
 
 DEADLINE_S: Final = 120
 COMMAND: Final = Path(sys.executable).with_name("rolehawk")
@@ -79,7 +79,7 @@ class StreamUnderTest:
         self.cluster = Cluster.of(self.settings, bootstrap)
         self.programs: list[Program] = []
         self.cluster.make_topics({self.topic("cloudtrail"): sources})
-        Worker(self.settings, self.cluster, folder / "unused").prepare()
+        prepare(self.cluster, self.settings.stream)
 
     def topic(self, role: str) -> str:
         """Name the topic of a role."""

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import click
 
-from streams.options import load_settings, settings_option
+from streams.options import kafka_option, load_settings, settings_option
 from streams.output import Unusable, say
 
 
 @click.command()
 @settings_option
-@click.option("--kafka", metavar="HOST:PORT", help="Brokers, with commas between; the settings' if not given.")
+@kafka_option
 @click.option(
     "--state",
     metavar="DIR",
@@ -39,13 +39,14 @@ def worker(settings: Path | None, kafka: str | None, state: Path, quiet: bool) -
     from models.settings import SettingsError  # noqa: PLC0415
     from streams.kafka import Cluster, KafkaUnusableError  # noqa: PLC0415
     from streams.networks import opened  # noqa: PLC0415
+    from streams.topics import prepare  # noqa: PLC0415
 
     try:
         state.mkdir(parents=True, exist_ok=True)
         cluster = Cluster.of(found, kafka)
         with opened(found.networks) as locate:
+            prepare(cluster, found.stream)
             made = Worker(found, cluster, state, locate)
-            made.prepare()
             if not quiet:
                 if settings_file:
                     say(f"settings    {settings_file}")

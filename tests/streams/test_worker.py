@@ -245,6 +245,25 @@ def test_an_hour_late(tmp_path: Path, broker: SharedBroker, unique: str, trail: 
 
 
 @pytest.mark.long
+def test_seeded_from_history(stream: StreamUnderTest, trail: Trail) -> None:
+    """History up to an instant by a replay, from then on the stream, which brings part of the history again."""
+    until = trail.records[len(trail.records) // 2]["eventTime"]
+    options = ["--settings", str(stream.settings_file), "--kafka", stream.bootstrap, "--read-until", until, "-q"]
+    seed = [str(COMMAND), "seed", *options, str(trail.folder)]
+    subprocess.run(seed, check=True)  # noqa: S603 - our own command
+    again = subprocess.run(seed, capture_output=True, check=False)  # noqa: S603
+    assert again.returncode == 2
+    assert b"holds state already" in again.stderr
+    history = stream.findings()
+    assert history
+    stream.start()
+    stream.send(trail.records[len(trail.records) // 3 :])
+    stream.complete(trail.records)
+    stream.wait_until_done()
+    assert sameness(stream.findings().values()) == trail.findings
+
+
+@pytest.mark.long
 def test_shards_are_fixed(stream: StreamUnderTest) -> None:
     """Another number of shards than there is state for: refused, in one line that says what to do."""
     text = stream.settings_file.read_text()
