@@ -106,7 +106,7 @@ class Engine:
             if event.api.key in filed_calls:
                 may_have_yielded = True
                 desks.observe_call(event, actor)
-            if may_have_yielded and (tray.drafts or tray.changes or tray.edges or tray.faults):
+            if may_have_yielded and tray.holds_anything:
                 self._hand_on()
 
     def forget(self) -> None:
@@ -178,6 +178,10 @@ class Engine:
             self.incidents.learn_class(change.arn, change.class_, change.tier)
         for edge in tray.edges:
             self.incidents.learn_edge(edge)
+        for switch in tray.switches:
+            self.incidents.learn_switch(switch)
+        for sighting in tray.sightings:
+            self.incidents.learn_sighting(sighting)
         for draft in tray.drafts:
             self.incidents.fold(draft)
         if self._on_fault is not None:
