@@ -70,7 +70,14 @@ class Topics:
 
     def start(self, number: int = 0) -> subprocess.Popen[bytes]:
         """Start a worker, and give it time to join."""
-        command = [str(Path(sys.executable).with_name("rolehawk")), "worker", "--settings", str(self.file)]
+        command = [
+            str(Path(sys.executable).with_name("rolehawk")),
+            "worker",
+            "--listen",
+            "127.0.0.1:0",
+            "--settings",
+            str(self.file),
+        ]
         state = str(self.folder / f"{self.name}-{number}")
         return subprocess.Popen([*command, "--kafka", self.bootstrap, "--state", state, "-q"])
 

@@ -37,8 +37,8 @@ _log = logging.getLogger(__name__)
 class Count(Protocol):
     """Whoever counts what is read."""
 
-    def read(self, batch: Batch, unfiled: list[Unfiled]) -> None:
-        """Events of a message of the source, and those that concern nobody."""
+    def read(self, batch: Batch, unfiled: list[Unfiled], watermark: int) -> None:
+        """Count what a message of the source held; what is older than the watermark was late."""
 
 
 class Inbox:
@@ -107,11 +107,12 @@ class Inbox:
             first += batch.count
             for rejected in batch.rejected:
                 await self._on_rejected(rejected)
+            watermark = self._filer.watermark
             unfiled = self._filer.file(batch.events)
             for event, error in unfiled:
                 if error is not None:
                     await self._on_rejected(Rejected(where, 0, "", error, encode(event.record)))
-            self._count.read(batch, unfiled)
+            self._count.read(batch, unfiled, watermark)
 
     async def _beat(self) -> None:
         """Send what has waited long enough, and tell the time."""

@@ -86,6 +86,7 @@ class Keeper:
         outbox: Outbox,
         *,
         is_steady: Callable[[], bool],
+        on_close: Callable[[], None],
         on_broken: Callable[[BaseException], Awaitable[None]],
         on_rejected: Callable[[Event, str], Awaitable[None]],
     ) -> None:
@@ -94,6 +95,7 @@ class Keeper:
         self._store = store
         self._outbox = outbox
         self._is_steady = is_steady  # False while partitions change hands: then the store is being read into
+        self._on_close = on_close
         self._on_broken = on_broken
         self._on_rejected = on_rejected
         self._pending: list[Event] = []
@@ -134,6 +136,7 @@ class Keeper:
         self._flusher.cancel()
         with suppress(asyncio.CancelledError):
             await self._flusher
+        self._on_close()
 
     async def _flush_on(self) -> None:
         try:

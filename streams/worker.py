@@ -24,22 +24,23 @@ from faust.types.auth import SASLMechanism
 from models.desks.pair import Desks
 from models.desks.tray import Fault
 from models.detectors import build
-from models.finding import Finding
 from models.network import Locate
 from models.record import encode
 from models.settings import Context, Settings
-from models.trail import Batch, Rejected
-from streams.filing import Filer, Unfiled
+from models.trail import Rejected
+from streams.filing import Filer
 from streams.formats.jsonl import line
 from streams.inbox import Inbox
 from streams.kafka import Cluster
 from streams.keeper import Event, Keeper
 from streams.localstore import TableStore
+from streams.metrics import Metrics
 from streams.outbox import Outbox
 from streams.output import UNUSABLE
 from streams.readback import read_back
 from streams.shard import Incidents, Shard
 from streams.summary import rejected_row
+from streams.tally import Tally
 from streams.topics import INCIDENTS, SHARDS
 
 SESSION_TIMEOUT_S: Final = 10.0  # a worker that is not heard of for so long has lost its partitions
@@ -72,36 +73,12 @@ class SilentMonitor(faust.Monitor):
     on_stream_event_in = on_stream_event_out = on_message_out = on_message_in  # type: ignore[assignment]  # of any shape
 
 
-class Tally:
-    """Counts what happens."""
-
-    def __init__(self) -> None:
-        self.events = self.duplicates = self.rejected = self.ignored = self.changes = 0
-        self.on_fault: Callable[[Fault], None] = lambda _fault: None
-
-    def read(self, batch: Batch, unfiled: list[Unfiled]) -> None:
-        """Count events of a message of the source, and those that concern nobody."""
-        self.events += len(batch.events)
-        self.rejected += len(batch.rejected)
-        self.ignored += len(unfiled) + batch.digests + batch.insights
-
-    def duplicate(self, count: int) -> None:
-        """Count events that had been there before."""
-        self.duplicates += count
-
-    def fault(self, fault: Fault) -> None:
-        """Tell of a detector, or a desk, that raised."""
-        self.on_fault(fault)
-
-    def changed(self, _finding: Finding) -> None:
-        """Count a finding that opened, changed or closed."""
-        self.changes += 1
-
-
 class Worker:
     """One process of the stream."""
 
-    def __init__(self, settings: Settings, cluster: Cluster, folder: Path, locate: Locate | None = None) -> None:
+    def __init__(
+        self, settings: Settings, cluster: Cluster, folder: Path, metrics: Metrics, locate: Locate | None = None
+    ) -> None:
         self._context = Context(settings, locate)
         self._stream = settings.stream
         self._topics = settings.stream.topics
@@ -109,10 +86,9 @@ class Worker:
         self._client = _client(cluster)
         self._outbox: Outbox | None = None
         self._rejections: set[asyncio.Task[None]] = set()
-        self._rules = build(settings)
+        self._rules = metrics.timed(build(settings))
         self._filing = Desks(self._rules, self._context)  # says what is filed where, and knows nothing
-        self.tally = Tally()
-        self.tally.on_fault = self._on_fault
+        self._tally = Tally(metrics, self._on_fault)
         self.app = self._app(folder)
         self._shards = self._table(SHARDS, self._stream.shards)
         self._incidents = self._table(INCIDENTS, 1)
@@ -158,30 +134,33 @@ class Worker:
             Filer(partition, shards, self._filing, self._stream.allowance_minutes * 60),
             shards,
             await self._writer(),
-            self.tally,
+            self._tally,
             on_rejected=self._reject,
             on_broken=self._break_off,
         )
 
     async def _shard(self, partition: int) -> Keeper:
-        shard = Shard(partition, self._rules, self._context, self.tally)
+        shard = Shard(partition, self._rules, self._context, self._tally)
         keeper = await self._keeper(partition, shard, self._shards)
         await read_back(self._client, self._topics.filed, shard)
         return keeper
 
     async def _incidents_desk(self, partition: int) -> Keeper:
-        return await self._keeper(partition, Incidents(self._rules, self._context, self.tally), self._incidents)
+        return await self._keeper(partition, Incidents(self._rules, self._context, self._tally), self._incidents)
 
     async def _keeper(self, partition: int, state: Shard | Incidents, table: Any) -> Keeper:  # noqa: ANN401 - Faust's
-        return Keeper(
+        keeper = Keeper(
             partition,
             state,
             TableStore(table, partition),
             await self._writer(),
+            on_close=lambda: self._tally.gave(state),
             is_steady=lambda: not (self.app.rebalancing or self.app.in_recovery),
             on_broken=self._break_off,
             on_rejected=self._reject_message,
         )
+        self._tally.took(state)
+        return keeper
 
     # What goes wrong
 
@@ -236,6 +215,7 @@ class Worker:
             worker_redirect_stdouts=False,
         )
         app.on_partitions_revoked.connect(self._let_go)
+        app.task(self._tally.take_census)
         return app
 
     def _table(self, name: str, partitions: int) -> Any:  # noqa: ANN401 - Faust's own type says less than is used

@@ -89,6 +89,8 @@ class StreamUnderTest:
         """Start a worker that has a folder of its own; or a program of the test's that runs one."""
         options = [
             "worker",
+            "--listen",
+            "127.0.0.1:0",
             "--settings",
             str(self.settings_file),
             "--kafka",
