@@ -125,8 +125,7 @@ class Topics:
 def cpu_s(process_id: int) -> float:
     """Say how much CPU time a process has had."""
     fields = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / SETTLE_S: Final = 12.0  # for workers to start and to join
-_TICKS_PER_S
+    return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
 
 
 def ends_of(bootstrap: str, topic: str) -> dict[TopicPartition, int]:
