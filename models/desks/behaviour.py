@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple
 
+from msgspec.structs import replace
+
 from models.behaviour.filing import Deed, trust_facts
 from models.behaviour.keys import Key, KeyAct, KeyRow, claim, key_of
 from models.behaviour.profile import MAX_FORMER_IDS, NEVER, SESSION_GAP_S, Profile, Session
@@ -170,7 +172,9 @@ class BehaviourDesk:
 
     def _learn_use(self, event: Event, profile: Profile, use: _Use) -> None:
         key = use.key or claim(profile.keys, use.key_id)
-        key.learn_use(event.at, None if use.network is None else use.network.name, use.client, event.api.key)
+        network = None if use.network is None else use.network.name
+        _note_first(key, event)
+        key.learn_use(event.at, event.api.key, network, use.client, event.client.installation)
 
     def _look_at_key(self, event: Event, profile: Profile, act: KeyAct) -> None:
         """Score what is done to a key of the entity's, then learn it."""
@@ -178,6 +182,7 @@ class BehaviourDesk:
         use = _Use(act.key_id, key, network, None, is_news=False)
         self._score(event, profile, None, Facts.KEY_CHANGED, 0, is_own=False, use=use, act=act)
         key = key or key_of(profile.keys, act.key_id)
+        _note_first(key, event)
         key.learn_act(act, None if network is None else network.name)
         self._plan(profile)
 
@@ -220,10 +225,9 @@ class BehaviourDesk:
         for rule, any_of, any_new, calls in self._watches:
             if facts & any_of or new & any_new or (is_own and event.api.key in calls):
                 if state is None:
-                    key, network = (None, None) if use is None else (use.key, use.network)
-                    state = BehaviourState(
-                        profile, session, facts, is_own, self.coverage_since, self._context, key, act, network
-                    )
+                    state = BehaviourState(profile, session, facts, is_own, self.coverage_since, self._context)
+                    if use is not None:
+                        state = replace(state, key_id=use.key_id, key=use.key, act=act, network=use.network)
                 observe(rule, event, state, self._tray)
 
     def _plan(self, profile: Profile) -> None:
@@ -254,6 +258,12 @@ class BehaviourDesk:
             self.profiles[profile.arn] = profile
             self._tray.changes.append(ClassChange(profile.arn, profile.class_, profile.tier))
         return profile
+
+
+def _note_first(key: Key, event: Event) -> None:
+    """Keep the first event of a key: what time alone makes true of it has no other."""
+    if event.at < key.first_event_at:
+        key.first_event_at, key.first_event = event.at, evidence_of(event)
 
 
 def _sweeps(rule: Rule[Any]) -> bool:

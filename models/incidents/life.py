@@ -44,8 +44,9 @@ class Matter(Struct, kw_only=True):
 
     draft: Draft  # the newest of the highest severity: its words stand
     exhibits: Exhibits
-    opened_at: int  # of the first evidence
-    updated_at: int  # of the last
+    opened_at: int  # of the first evidence, or when time alone made it true
+    updated_at: int  # of the last evidence, or opened_at where that is later
+    born_at: int | None = None  # when time alone first made it true
     drafted_at: int  # when a detector last spoke of it: later than the evidence, where proof came late
     severity: Severity
     stage: Stage
@@ -86,8 +87,10 @@ class Matter(Struct, kw_only=True):
         if (draft.severity, draft.at) >= (self.severity, self.draft.at):
             self.draft, self.actor, self.severity = draft, draft.actor, draft.severity
             self.quiet_s = draft.quiet_s
-        self._date()
         self.drafted_at = max(self.drafted_at, draft.at)
+        if draft.born_at is not None:
+            self.born_at = draft.born_at if self.born_at is None else min(draft.born_at, self.born_at)
+        self._date()
         return self.severity != before or self.exhibits.count >= 2 * self.emitted_count
 
     def replace(self, draft: Draft) -> bool:
@@ -132,17 +135,18 @@ class Matter(Struct, kw_only=True):
         )
 
     def _date(self) -> None:
-        kept = self.exhibits.kept
-        self.opened_at, self.updated_at = epoch(kept[0].event_time), epoch(kept[-1].event_time)
+        self.opened_at, self.updated_at = _dates(self.exhibits, self.born_at)
 
 
 def opened(draft: Draft) -> Matter:
     """Make the matter that a first draft opens."""
+    opened_at, updated_at = _dates(draft.exhibits, draft.born_at)
     return Matter(
         draft=draft,
         exhibits=draft.exhibits,
-        opened_at=epoch(draft.exhibits.kept[0].event_time),
-        updated_at=epoch(draft.exhibits.kept[-1].event_time),
+        opened_at=opened_at,
+        updated_at=updated_at,
+        born_at=draft.born_at,
         drafted_at=draft.at,
         severity=draft.severity,
         stage=draft.stage,
@@ -150,3 +154,11 @@ def opened(draft: Draft) -> Matter:
         actor=draft.actor,
         emitted_count=draft.exhibits.count,
     )
+
+
+def _dates(exhibits: Exhibits, born_at: int | None) -> tuple[int, int]:
+    """Say when a matter opened and was last spoken of: by its evidence, or as time alone made it true."""
+    kept = exhibits.kept
+    if born_at is None:
+        return epoch(kept[0].event_time), epoch(kept[-1].event_time)
+    return born_at, max(born_at, epoch(kept[-1].event_time) if kept else born_at)
