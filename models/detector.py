@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
 from msgspec import Meta, Struct
 
 from models.behaviour.keys import Key, KeyAct
-from models.behaviour.profile import HOUR_S, Profile, Session, maturity
+from models.behaviour.profile import HOUR_S, NEVER, Profile, Session, maturity
 from models.event import Event
 from models.facts import BEGINS_WITH_ITSELF
 from models.finding import (
@@ -54,7 +54,7 @@ class BehaviourState(Struct, frozen=True):
     coverage_since: int
     context: Context
     key_id: str = ""  # of the long-lived key that the event is made with, or that something is done to
-    key: Key | None = None  # as it is known so far; None where it is not
+    key: Key | None = None  # as it is known so far, perhaps without its id; None where it is not
     act: KeyAct | None = None  # what is done to a key
     network: Network | None = None  # that a key is used, made or switched from
 
@@ -261,7 +261,7 @@ class Detector(Struct, Generic[State], frozen=True, kw_only=True, forbid_unknown
             expected=expected,
             exhibits=Exhibits(len(evidence), list(evidence)),
             maturity=state.maturity(at),
-            coverage_since=state.coverage_since,
+            coverage_since=at if state.coverage_since == NEVER else state.coverage_since,
             attack=self.attack,
             runbook=runbook_address(self.name),
             born_at=at,

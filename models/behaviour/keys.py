@@ -88,6 +88,7 @@ class Key(Struct, omit_defaults=True):
     created_at: int | None = None  # exact
     created_by: str | None = None
     created_from: str | None = None  # network
+    created_with: str | None = None  # kind of client
     switched_at: int = ASSUMED  # when it was last enabled or disabled
     is_active: bool = True
     deleted_at: int | None = None
@@ -99,6 +100,11 @@ class Key(Struct, omit_defaults=True):
     hours: dict[int, int] = {}  # hour of the day, UTC -> when it was first used in it; at most 24
     apis: dict[str, int] = {}  # "source:name" -> when it was first called; at most MAX_APIS
     has_many_apis: bool = False  # it called more than MAX_APIS, which are no longer listed
+
+    @property
+    def is_nameless(self) -> bool:
+        """Whether only the credential report tells of it, which gives no ids."""
+        return self.id.startswith(NAMELESS)
 
     @property
     def last_used_at(self) -> int | None:
@@ -131,6 +137,11 @@ class Key(Struct, omit_defaults=True):
     def history_days(self, at: int) -> int:
         """Say for how long its use has been watched."""
         return max(0, at - self.first_used_at) // DAY_S
+
+    def arrivals(self, at: int, within_days: int) -> list[str]:
+        """List the networks first met lately, but for what its first day of use and the last one brought."""
+        begins, ends = max(at - within_days * DAY_S, self.first_used_at + SETTLING_S), at - SETTLING_S
+        return [name for name, place in self.networks.items() if begins < place.first_at <= ends]
 
     def is_news(self, at: int, network: str | None, client: str | None) -> bool:
         """Say whether a use is worth a look: from what is new to the key, after a long time, or of one that is off."""
@@ -174,7 +185,7 @@ class Key(Struct, omit_defaults=True):
                 _bound(self.clients, MAX_CLIENTS)
         self._learn_habits(at, api)
 
-    def learn_act(self, act: KeyAct, network: str | None) -> None:
+    def learn_act(self, act: KeyAct, network: str | None, client: str | None = None) -> None:
         """Take in that it was made, switched or deleted; the newest switch counts, of two in one second the off."""
         at = act.at
         self.first_sign_at = min(self.first_sign_at, at)
@@ -182,7 +193,7 @@ class Key(Struct, omit_defaults=True):
             case "created":
                 self.created_at = at if self.created_at is None else min(at, self.created_at)
                 if self.created_by is None:  # a key is made once
-                    self.created_by, self.created_from = act.by, network
+                    self.created_by, self.created_from, self.created_with = act.by, network, client
             case "deleted":
                 self.deleted_at = at if self.deleted_at is None else min(at, self.deleted_at)
             case _:
@@ -242,7 +253,7 @@ def key_of(keys: Keys, key_id: str) -> Key:
 
 def nameless(keys: Keys) -> Key | None:
     """Find the key that only the credential report tells of, and that one with an unknown id must be; None in doubt."""
-    found = [key for key in keys.values() if key.id.startswith(NAMELESS) and key.is_active]
+    found = [key for key in keys.values() if key.is_nameless and key.is_active]
     return found[0] if len(found) == 1 else None
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 from msgspec.structs import replace
 
 from models.behaviour.filing import Deed, trust_facts
-from models.behaviour.keys import Key, KeyAct, KeyRow, claim, key_of
+from models.behaviour.keys import Key, KeyAct, KeyRow, claim, key_of, nameless
 from models.behaviour.profile import MAX_FORMER_IDS, NEVER, SESSION_GAP_S, Profile, Session
 from models.desks.tray import ClassChange, Fault, Tray, calls_of, observe
 from models.detector import BehaviourState, Detector, Rule
@@ -162,7 +162,7 @@ class BehaviourDesk:
     def _use_of_key(self, event: Event, profile: Profile) -> _Use:
         """Say what an event with a long-lived key brings to that key, which has not learnt of it yet."""
         key_id = event.session_name if event.identity is None else event.identity.access_key_id or event.session_name
-        key = profile.keys.get(key_id)
+        key = profile.keys.get(key_id) or nameless(profile.keys)
         network = client = None
         if event.facts & Facts.DIRECT_CALL:  # else an AWS service calls from its own network, with its own client
             network, client = self._context.network_of(event), event.client.kind
@@ -171,7 +171,7 @@ class BehaviourDesk:
         return _Use(key_id, key, network, client, is_news)
 
     def _learn_use(self, event: Event, profile: Profile, use: _Use) -> None:
-        key = use.key or claim(profile.keys, use.key_id)
+        key = claim(profile.keys, use.key_id) if use.key is None or use.is_news else use.key
         network = None if use.network is None else use.network.name
         _note_first(key, event)
         key.learn_use(event.at, event.api.key, network, use.client, event.client.installation)
@@ -183,7 +183,7 @@ class BehaviourDesk:
         self._score(event, profile, None, Facts.KEY_CHANGED, 0, is_own=False, use=use, act=act)
         key = key or key_of(profile.keys, act.key_id)
         _note_first(key, event)
-        key.learn_act(act, None if network is None else network.name)
+        key.learn_act(act, None if network is None else network.name, event.client.kind)
         self._plan(profile)
 
     def _look(

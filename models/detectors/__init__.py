@@ -18,9 +18,20 @@ from models.detectors.grants.wildcard_grant import WildcardGrant
 from models.detectors.guardrails.identity_provider_changed import IdentityProviderChanged
 from models.detectors.guardrails.trail_tampering import TrailTampering
 from models.detectors.incidents.attack_chain import AttackChain
+from models.detectors.keys.canary_key import CanaryKey
+from models.detectors.keys.key_dormant_revived import KeyDormantRevived
 from models.detectors.keys.key_for_another import KeyForAnother
+from models.detectors.keys.key_long_lived import KeyLongLived
+from models.detectors.keys.key_made_then_used import KeyMadeThenUsed
+from models.detectors.keys.key_new_network import KeyNewNetwork
 from models.detectors.keys.key_quarantined import KeyQuarantined
+from models.detectors.keys.key_second_active import KeySecondActive
+from models.detectors.keys.key_shared import KeyShared
+from models.detectors.keys.key_used_after_disable import KeyUsedAfterDisable
 from models.detectors.keys.login_profile_for_another import LoginProfileForAnother
+from models.detectors.keys.machine_user_with_key import MachineUserWithKey
+from models.detectors.keys.root_key import RootKey
+from models.detectors.keys.session_from_long_lived_key import SessionFromLongLivedKey
 from models.detectors.use.root_use import RootUse
 from models.finding import Severity
 from models.settings import Settings, SettingsError, convert, unknown
@@ -28,16 +39,27 @@ from models.settings import Settings, SettingsError, convert, unknown
 REGISTRY: Final[tuple[type[Detector[Any]], ...]] = (
     AdminGranted,
     AttackChain,
+    CanaryKey,
     ClassFlip,
     ConsoleLoginFailures,
     GrantOutsidePipeline,
     IdentityProviderChanged,
+    KeyDormantRevived,
     KeyForAnother,
+    KeyLongLived,
+    KeyMadeThenUsed,
+    KeyNewNetwork,
     KeyQuarantined,
+    KeySecondActive,
+    KeyShared,
+    KeyUsedAfterDisable,
     LoginProfileForAnother,
     MachineRoleConsole,
+    MachineUserWithKey,
     MixedRole,
+    RootKey,
     RootUse,
+    SessionFromLongLivedKey,
     TrailTampering,
     UnfederatedConsoleLogin,
     WildcardGrant,

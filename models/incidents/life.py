@@ -46,7 +46,6 @@ class Matter(Struct, kw_only=True):
     exhibits: Exhibits
     opened_at: int  # of the first evidence, or when time alone made it true
     updated_at: int  # of the last evidence, or opened_at where that is later
-    born_at: int | None = None  # when time alone first made it true
     drafted_at: int  # when a detector last spoke of it: later than the evidence, where proof came late
     severity: Severity
     stage: Stage
@@ -88,9 +87,8 @@ class Matter(Struct, kw_only=True):
             self.draft, self.actor, self.severity = draft, draft.actor, draft.severity
             self.quiet_s = draft.quiet_s
         self.drafted_at = max(self.drafted_at, draft.at)
-        if draft.born_at is not None:
-            self.born_at = draft.born_at if self.born_at is None else min(draft.born_at, self.born_at)
-        self._date()
+        opened_at, updated_at = _span(draft)
+        self.opened_at, self.updated_at = min(opened_at, self.opened_at), max(updated_at, self.updated_at)
         return self.severity != before or self.exhibits.count >= 2 * self.emitted_count
 
     def replace(self, draft: Draft) -> bool:
@@ -98,7 +96,7 @@ class Matter(Struct, kw_only=True):
         is_news = draft.exhibits != self.exhibits or draft.severity != self.severity
         self.draft, self.actor, self.severity = draft, draft.actor, draft.severity
         self.exhibits = draft.exhibits
-        self._date()
+        self.opened_at, self.updated_at = _span(draft)
         self.drafted_at = draft.at
         return is_news
 
@@ -134,19 +132,15 @@ class Matter(Struct, kw_only=True):
             runbook=draft.runbook,
         )
 
-    def _date(self) -> None:
-        self.opened_at, self.updated_at = _dates(self.exhibits, self.born_at)
-
 
 def opened(draft: Draft) -> Matter:
     """Make the matter that a first draft opens."""
-    opened_at, updated_at = _dates(draft.exhibits, draft.born_at)
+    opened_at, updated_at = _span(draft)
     return Matter(
         draft=draft,
         exhibits=draft.exhibits,
         opened_at=opened_at,
         updated_at=updated_at,
-        born_at=draft.born_at,
         drafted_at=draft.at,
         severity=draft.severity,
         stage=draft.stage,
@@ -156,9 +150,9 @@ def opened(draft: Draft) -> Matter:
     )
 
 
-def _dates(exhibits: Exhibits, born_at: int | None) -> tuple[int, int]:
-    """Say when a matter opened and was last spoken of: by its evidence, or as time alone made it true."""
-    kept = exhibits.kept
-    if born_at is None:
-        return epoch(kept[0].event_time), epoch(kept[-1].event_time)
-    return born_at, max(born_at, epoch(kept[-1].event_time) if kept else born_at)
+def _span(draft: Draft) -> tuple[int, int]:
+    """Say from when to when a draft speaks: of its evidence, or of the instant at which time alone made it true."""
+    if draft.born_at is not None:
+        return draft.born_at, draft.born_at
+    kept = draft.exhibits.kept
+    return epoch(kept[0].event_time), epoch(kept[-1].event_time)
