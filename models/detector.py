@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
 
 from msgspec import Meta, Struct
 
+from models.behaviour.instances import Place
 from models.behaviour.keys import Key, KeyAct
 from models.behaviour.profile import HOUR_S, NEVER, Profile, Session, maturity
 from models.event import Event
@@ -36,6 +37,8 @@ from models.grants.account import AccountState
 from models.grants.change import Change
 from models.grants.trust import Outside
 from models.incidents.chain import Part
+from models.incidents.lineage import Edge
+from models.incidents.outlived import KeySwitch, Sighting
 from models.network import Network
 from models.settings import Context
 
@@ -57,6 +60,7 @@ class BehaviourState(Struct, frozen=True):
     key: Key | None = None  # as it is known so far, perhaps without its id; None where it is not
     act: KeyAct | None = None  # what is done to a key
     network: Network | None = None  # that a key is used, made or switched from
+    place: Place | None = None  # of an instance's session: where it is used
 
     @property
     def entity(self) -> EntityRef:
@@ -136,7 +140,15 @@ class IncidentsState(Struct, frozen=True):
     coverage_since: int
 
 
-State = TypeVar("State", BehaviourState, GrantsState, IncidentsState)
+class OutlivedState(Struct, frozen=True):
+    """What an incidents detector of sessions sees: one that goes on though the key that issued it is off."""
+
+    switch: KeySwitch
+    edge: Edge  # from the session, or one that came of it, to the key
+    sighting: Sighting
+
+
+State = TypeVar("State", BehaviourState, GrantsState, IncidentsState, OutlivedState)
 
 
 class Detector(Struct, Generic[State], frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -161,6 +173,7 @@ class Detector(Struct, Generic[State], frozen=True, kw_only=True, forbid_unknown
     calls: ClassVar[tuple[tuple[str, str], ...]] = ()
     facts: ClassVar[int] = 0
     new_facts: ClassVar[int] = 0
+    folds: ClassVar[Literal["stages", "sessions"]] = "stages"  # what an incidents detector is shown
 
     def observe(self, event: Event, state: State) -> Iterable[Draft]:  # noqa: ARG002
         """Yield a draft for each matter that this event is evidence of; at the incidents desk there are no events."""
@@ -175,7 +188,7 @@ class Detector(Struct, Generic[State], frozen=True, kw_only=True, forbid_unknown
         return ()
 
     def fold(self, state: State) -> Iterable[Draft]:  # noqa: ARG002
-        """Yield, at the incidents desk, each finding that the stages of one lineage make, whole."""
+        """Yield, at the incidents desk, each finding that the stages of one lineage make, whole; or a draft of a session."""
         return ()
 
     def draft(  # noqa: PLR0913 - a finding has that many parts

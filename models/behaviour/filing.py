@@ -33,6 +33,7 @@ _TRUSTS: Final = Facts.TRUSTS_ONLY_SERVICES | Facts.TRUSTS_EKS_PODS | Facts.TRUS
 _INHERITED: Final = int(
     Facts.PLATFORM_CLIENT | Facts.PLATFORM_CREDENTIALS | Facts.DESKTOP_CLIENT | Facts.SSO_CREDENTIALS
 )
+_KEYS: Final = int(Facts.LONG_LIVED_KEY | Facts.OF_A_KEY)
 QUARANTINE: Final = "AWSCompromisedKeyQuarantine"  # and its later versions, V2 and V3
 _MAX_DOCUMENT: Final = 131_072
 
@@ -105,6 +106,8 @@ def _issuer_facts(event: Event) -> int:
     """Say what the issuer asserts of the session: which service, federation or console it came from."""
     actor, facts, identity = event.actor, event.facts, event.identity
     inherited = facts & _INHERITED
+    if facts & _KEYS:
+        inherited |= Facts.OF_A_KEY
     if actor is None or identity is None:
         return inherited
     issued = 0
