@@ -56,6 +56,10 @@ _BROWSER = re.compile(r"^Mozilla/")
 _DESKTOP = re.compile(
     r"\bos/macos\b|\bDarwin/|microsoft-standard|\bos/windows\b.*\bmd/command#|^aws-cli/\S+ .*\bWindows/", re.IGNORECASE
 )
+# Words of which each match has one. A search for what any case could begin is slow, a look for words is not: where a
+# client has none of them, the pattern is not tried.
+_IAC_WORDS: Final = ("terraform", "hashicorp/1.0", "opentofu/", "pulumi", "aws-cdk/", "crossplane")
+_DESKTOP_WORDS: Final = ("os/macos", "darwin/", "microsoft-standard", "windows")
 _METRICS = re.compile(r"(?:^|\s)m/([A-Za-z0-9+,-]+)")
 _LOGIN_CODES: Final = frozenset({"r", "s", "t", "u", "AC", "AD"})  # SSO and `aws login`
 _PLATFORM_CODES: Final = frozenset({"0", "z", "k", "q", "h"})  # instance metadata, container endpoint, web identity
@@ -97,18 +101,26 @@ def _family(bare: str) -> Family:
         return "console"
     if "exec-env/CloudShell" in bare:
         return "cloudshell"
-    for family, pattern in _FAMILIES:
-        if pattern.search(bare):
+    for family, pattern, words in _FAMILIES:
+        if _has_any(words, bare) and pattern.search(bare):
             return family
     return "service" if _SERVICE_HOST.fullmatch(bare) or bare == "AWS Internal" else "unknown"
 
 
-_FAMILIES: Final[tuple[tuple[Family, re.Pattern[str]], ...]] = (
-    ("agent", _AGENT),
-    ("iac", _IAC),
-    ("cli", _CLI),
-    ("sdk", _SDK),
-    ("browser", _BROWSER),
+def _has_any(words: tuple[str, ...], bare: str) -> bool:
+    """Say whether a client has one of the words, in any case; of no words it has one always."""
+    if not words:
+        return True
+    lowered = bare.lower()
+    return any(word in lowered for word in words)
+
+
+_FAMILIES: Final[tuple[tuple[Family, re.Pattern[str], tuple[str, ...]], ...]] = (
+    ("agent", _AGENT, ("awslabs/mcp/",)),
+    ("iac", _IAC, _IAC_WORDS),
+    ("cli", _CLI, ()),
+    ("sdk", _SDK, ()),
+    ("browser", _BROWSER, ()),
 )
 
 
@@ -118,7 +130,7 @@ def _platform_facts(bare: str) -> int:
     environment = _EXEC_ENV.search(bare)
     if (environment and _PLATFORM_ENV.match(environment[1])) or _PLATFORM.search(bare):
         facts |= Facts.PLATFORM_CLIENT
-    if _DESKTOP.search(bare):
+    if _has_any(_DESKTOP_WORDS, bare) and _DESKTOP.search(bare):
         facts |= Facts.DESKTOP_CLIENT
     if codes := _METRICS.search(bare):
         used = set(codes[1].split(","))
