@@ -154,8 +154,12 @@ class BehaviourDesk:
         """Note when the entity is next due, if any detector waits for time to pass."""
         if self._sweeping:
             state = BehaviourState(profile, None, 0, False, self.coverage_since, self._context)
-            due = (rule.detector.due_at(state) for rule in self._sweeping)
-            profile.next_due_at = min((at for at in due if at is not None and at > profile.swept_at), default=NEVER)
+            next_due_at = NEVER
+            for rule in self._sweeping:
+                due_at = rule.detector.due_at(state)
+                if due_at is not None and profile.swept_at < due_at < next_due_at:
+                    next_due_at = due_at
+            profile.next_due_at = next_due_at
 
     def _meet(self, actor: Actor) -> Profile:
         """Find or make the profile of an entity that acts; another unique id under its name makes it a new one."""
