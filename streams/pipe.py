@@ -78,15 +78,14 @@ class Pipe:
         One that S3 would not give leaves its receipt unacknowledged, to be read again another time. Raises AwsError
         where S3 gives nothing any more.
         """
-        summary, others = self.summary, len(self._files.others)
+        summary = self.summary
         for batch in self._files.read(source, opened):
             error = self._files.error
             if isinstance(error, AwsError) and not error.is_gone:
                 self._leave(source, receipt, error)
                 return
             yield self.take(batch, receipt)
-        summary.files += 1
-        summary.others += len(self._files.others) - others
+        summary.files, summary.others = self._files.files - summary.unread, len(self._files.others)
         self._unread = 0
         if receipt is not None:
             receipt.acknowledge()
