@@ -22,6 +22,10 @@ _DAY_MS: Final = 86_400_000
 OnCount = Callable[[str, int], None]
 
 
+def unheard(*_: object) -> None:
+    """Tell nobody."""
+
+
 @dataclass
 class Summary:
     """What was ingested, for the summary on stderr."""
@@ -50,10 +54,10 @@ class Pipe:
         cluster: Cluster,
         settings: Settings,
         *,
-        read_since: int | None,
-        on_count: OnCount,
-        on_words: Callable[[str], None],
-        on_bytes: OnBytes | None,
+        read_since: int | None = None,
+        on_count: OnCount = unheard,
+        on_words: Callable[[str], None] = unheard,
+        on_bytes: OnBytes | None = None,
     ) -> None:
         topics, stream = settings.stream.topics, settings.stream
         cluster.make_topics(

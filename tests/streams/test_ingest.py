@@ -156,6 +156,20 @@ def test_standard_input_by_the_command(topics: Topics, tmp_path: Path) -> None:
     assert sorted(topics.written().ids) == sorted(each["eventID"] for each in records)
 
 
+def test_a_simulated_organisation_goes_live_into_kafka(topics: Topics, tmp_path: Path) -> None:
+    """`rolehawk simulate --live --kafka` writes what it would write as lines, and ends with a closing tick."""
+    line = [sys.executable, "-m", "streams.cli", "simulate", "--events", "1500", "--days", "2", "--live", "100000"]
+    lines = subprocess.run([*line, "--quiet"], env=environment(), capture_output=True, check=True).stdout.splitlines()
+    into_kafka = [*line, "--kafka", topics.bootstrap, "--settings", str(topics.file(tmp_path))]
+    done = subprocess.run(into_kafka, env=environment(), capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == b""
+    written = topics.written()
+    assert sorted(written.ids) == sorted(json.loads(each)["eventID"] for each in lines)
+    assert len({at for _, at in written.ticks}) == 1
+    assert len(written.ticks) == 3
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
