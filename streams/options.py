@@ -157,6 +157,11 @@ settings_option = click.option(
     type=click.Path(path_type=Path),
     help=f"Settings; {SETTINGS_FILE} here, if there is one.",
 )
+kafka_option = click.option(
+    "--kafka",
+    metavar="HOST:PORT,...",
+    help="Where Kafka is; if not given, KAFKA_BOOTSTRAP_SERVERS, else [kafka] bootstrap of the settings.",
+)
 reading_options = _options(
     settings_option,
     click.option("--inventory", metavar="FILE", multiple=True,
@@ -204,6 +209,8 @@ simulating_options = _options(
                  help="What goes wrong, or only looks so."),
     click.option("--live", metavar="RATE", type=click.FloatRange(0, 1_000_000, min_open=True),
                  help="Write records to stdout as JSON lines, RATE a second."),
+    click.option("--kafka", metavar="HOST:PORT,...", help="With --live: write into the topic of trails of this Kafka."),
+    settings_option,
     click.option("--digests", is_flag=True, help="Put digest files beside the logs."),
     click.option("-q", "--quiet", is_flag=True, help="No progress, no summary: only errors on stderr."),
     click.option("--no-progress", is_flag=True, help="No progress bar."),

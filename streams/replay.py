@@ -22,7 +22,7 @@ from models.record import encode
 from models.settings import Settings
 from models.trail import Batch, Rejected
 from streams.networks import opened
-from streams.order import DisorderError, Merge, Once, SpillSort
+from streams.order import DisorderError, Merge, Once, Records, SpillSort
 from streams.sources.files import STDIN, FileReader, OnBytes, Source, Unopened, begins_at, find
 from streams.sources.inventory import Answers
 
@@ -176,7 +176,7 @@ class _Run:
         if sum(source.size for source in sources) <= SMALL or any(source.name == STDIN for source in sources):
             self.sort(sources)
             return
-        merge = Merge()
+        merge: Merge[Event] = Merge()
         begins = sorted(((begins_at(source) or 0, source) for source in sources), key=lambda each: each[0])
         for (_, source), (next_begins_at, _) in zip(begins, [*begins[1:], begins[-1]], strict=True):
             for batch in self._read(source):
@@ -188,7 +188,7 @@ class _Run:
 
     def sort(self, sources: list[Source]) -> None:
         """Read files in any order, and sort all events before the first is looked at."""
-        with SpillSort() as spill:
+        with SpillSort(Records()) as spill:
             for source in sources:
                 for batch in self._read(source):
                     spill.add(batch.events)
