@@ -7,13 +7,15 @@ from datetime import UTC, date, datetime
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
-from typing import Any, Final, TypeVar
+from types import UnionType
+from typing import Any, Final, TypeVar, get_args
 
 import msgspec
 from msgspec import Struct
 
 from models.event import Event
 from models.network import Atlas, Locate, Network
+from models.streaming import Kafka, Stream, complaints
 
 _T = TypeVar("_T", bound=Struct)
 
@@ -111,6 +113,8 @@ class Settings(Struct, frozen=True):
     canaries: Canaries = Canaries()
     detectors: dict[str, dict[str, Any]] = {}
     suppressions: tuple[Suppression, ...] = ()
+    kafka: Kafka = Kafka()
+    stream: Stream = Stream()
 
 
 class Context:
@@ -192,6 +196,8 @@ def parse_settings(text: str, file: str = "rolehawk.toml") -> Settings:
     for number, suppression in enumerate(settings.suppressions, 1):
         if suppression.network is not None:
             _check_network(suppression.network, f"{file}: suppressions, number {number}: network")
+    for complaint in complaints(settings.kafka, settings.stream):
+        raise SettingsError(f"{file}: {complaint}")
     return settings
 
 
@@ -219,8 +225,8 @@ def _check_keys(table: dict[str, Any], wanted: type[Struct], file: str, path: st
         if (field := fields.get(key)) is None:
             raise unknown(key, list(fields), file, path)
         below = f"{path}.{key}" if path else key
-        if isinstance(value, dict) and isinstance(field.type, type) and issubclass(field.type, Struct):
-            _check_keys(value, field.type, file, below)
+        if isinstance(value, dict) and (struct := _struct_in(field.type)) is not None:
+            _check_keys(value, struct, file, below)
         elif key == "accounts" and isinstance(value, dict):
             for account, about in value.items():
                 if isinstance(about, dict):
@@ -229,6 +235,12 @@ def _check_keys(table: dict[str, Any], wanted: type[Struct], file: str, path: st
             for each in value:
                 if isinstance(each, dict):
                     _check_keys(each, Suppression, file, below)
+
+
+def _struct_in(kind: object) -> type[Struct] | None:
+    """Say which struct a field holds, if it holds one at all."""
+    kinds = get_args(kind) if isinstance(kind, UnionType) else (kind,)
+    return next((each for each in kinds if isinstance(each, type) and issubclass(each, Struct)), None)
 
 
 def _check_network(block: str, where: str) -> IPv4Network | IPv6Network:

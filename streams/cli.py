@@ -14,10 +14,12 @@ from pathlib import Path
 
 import click
 
+from streams.commands.broker import broker
 from streams.commands.detectors import detectors
 from streams.commands.policies import check_policy, diff_policy
 from streams.commands.simulate import simulate
 from streams.commands.trails import explain, principals, replay
+from streams.commands.worker import worker
 from streams.output import EXIT_STATUS, INTERRUPTED, UNUSABLE, abandon_stdout, complain
 
 
@@ -44,7 +46,7 @@ def rolehawk(context: click.Context) -> None:
         context.exit(UNUSABLE)
 
 
-for _command in (replay, principals, explain, detectors, simulate, check_policy, diff_policy):
+for _command in (replay, principals, explain, detectors, simulate, check_policy, diff_policy, broker, worker):
     rolehawk.add_command(_command)
 
 

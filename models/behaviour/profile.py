@@ -100,6 +100,11 @@ class Profile(Struct):
         """Whether AWS itself keeps this entity for people, so that a console session is what it is for."""
         return bool(self.shown.get(_SSO_BIT))
 
+    @property
+    def seen_at(self) -> int:
+        """When it last acted, was used, or was configured."""
+        return max(self.last_at, -NEVER if self.first_at == NEVER else self.first_at, *self.configured_at.values())
+
     def answer(self) -> Answer:
         """Decide what the entity is."""
         return judge_entity(self.stances, self.configuration)

@@ -7,11 +7,13 @@ issued. Source: IAM user guide, "Disabling permissions for temporary security cr
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from msgspec import Struct
 
 from models.finding import Evidence, Maturity, Who
+from models.rows import Row, RowKind, Stored, Tracked
 
 SPAN_S: Final = 900  # a session's first event in each such span of time is handed on
 KEPT_S: Final = 2 * 3_600  # for so long a sighting waits for what is late: the issue, the end of the key
@@ -44,11 +46,12 @@ class Sighting(Struct, frozen=True):
     coverage_since: int
 
 
-class OffKeys(Struct):
-    """What became of keys, and the latest sightings of sessions. Bounded, plain data."""
+class OffKeys:
+    """What became of keys, and the latest sightings of sessions. State: bounded, plain data."""
 
-    switches: dict[str, list[KeySwitch]] = {}  # by key id, in time order
-    sightings: dict[str, Sighting] = {}  # by event id; those that belong to a key that is off are told and let go
+    def __init__(self) -> None:
+        self.switches: Tracked[list[KeySwitch]] = Tracked()  # by key id, each in time order
+        self.sightings: Tracked[Sighting] = Tracked()  # by event id; one that belongs to a key that is off is let go
 
     def learn_switch(self, switch: KeySwitch) -> bool:
         """Take in what became of a key; says whether it is news."""
@@ -56,7 +59,8 @@ class OffKeys(Struct):
         if switch in known:
             return False
         # Made anew, so that it is the longest known no longer.
-        self.switches.pop(switch.key_id, None)
+        if known:
+            del self.switches[switch.key_id]
         ordered = sorted([*known, switch], key=lambda each: (each.at, each.is_on, each.how))
         self.switches[switch.key_id] = ordered[-MAX_SWITCHES:]
         if len(self.switches) > MAX_KEYS:
@@ -80,9 +84,23 @@ class OffKeys(Struct):
                 last = switch
         return None if last is None or last.is_on else last
 
+    def changes(self) -> Iterator[Row]:
+        """Write what changed since this was last asked."""
+        yield from _SWITCHES.changes("incidents", self.switches)
+        yield from _SIGHTING.changes("incidents", self.sightings)
+
+    def restore(self, stored: Mapping[str, Iterable[Stored]]) -> None:
+        """Take up stored rows, by their kind."""
+        _SWITCHES.fill(self.switches, stored.get("switches", ()))
+        _SIGHTING.fill(self.sightings, stored.get("sighting", ()))
+
     def expire(self, now: int) -> None:
         """Forget what can no longer matter."""
         for event_id in [each for each, seen in self.sightings.items() if seen.who.at + KEPT_S < now]:
             del self.sightings[event_id]
         for key_id in [each for each, known in self.switches.items() if known[-1].at + LIFE_S < now]:
             del self.switches[key_id]
+
+
+_SWITCHES: Final = RowKind[list[KeySwitch]]("switches", list[KeySwitch])
+_SIGHTING: Final = RowKind[Sighting]("sighting", Sighting)
