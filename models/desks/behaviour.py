@@ -296,7 +296,7 @@ class BehaviourDesk:
         """Say where an instance's session is used; None where that is known, and no news."""
         record = event.record
         known = actor.session_arn, record.source_ip_address, event.client.kind
-        if record.vpc_endpoint_id is not None or (known in self._at_home and not event.facts & _COPIED):
+        if (record.vpc_endpoint_id is not None or known in self._at_home) and not event.facts & _COPIED:
             return None
         network = self._context.network_of(event)
         is_office = self._context.is_known_network(record.source_ip_address)
