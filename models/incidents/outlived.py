@@ -46,12 +46,17 @@ class Sighting(Struct, frozen=True):
     coverage_since: int
 
 
+_SWITCHES: Final = RowKind[list[KeySwitch]]("key-switches", list[KeySwitch])
+_SIGHTING: Final = RowKind[Sighting]("sighting", Sighting)
+
+
 class OffKeys:
     """What became of keys, and the latest sightings of sessions. State: bounded, plain data."""
 
     def __init__(self) -> None:
-        self.switches: Tracked[list[KeySwitch]] = Tracked()  # by key id, each in time order
-        self.sightings: Tracked[Sighting] = Tracked()  # by event id; one that belongs to a key that is off is let go
+        self.switches: Tracked[list[KeySwitch]] = Tracked()  # by key id, in time order
+        # By event id; those that belong to a key that is off are told and let go.
+        self.sightings: Tracked[Sighting] = Tracked()
 
     def learn_switch(self, switch: KeySwitch) -> bool:
         """Take in what became of a key; says whether it is news."""
@@ -59,8 +64,7 @@ class OffKeys:
         if switch in known:
             return False
         # Made anew, so that it is the longest known no longer.
-        if known:
-            del self.switches[switch.key_id]
+        self.switches.pop(switch.key_id, None)
         ordered = sorted([*known, switch], key=lambda each: (each.at, each.is_on, each.how))
         self.switches[switch.key_id] = ordered[-MAX_SWITCHES:]
         if len(self.switches) > MAX_KEYS:
@@ -84,16 +88,6 @@ class OffKeys:
                 last = switch
         return None if last is None or last.is_on else last
 
-    def changes(self) -> Iterator[Row]:
-        """Write what changed since this was last asked."""
-        yield from _SWITCHES.changes("incidents", self.switches)
-        yield from _SIGHTING.changes("incidents", self.sightings)
-
-    def restore(self, stored: Mapping[str, Iterable[Stored]]) -> None:
-        """Take up stored rows, by their kind."""
-        _SWITCHES.fill(self.switches, stored.get("switches", ()))
-        _SIGHTING.fill(self.sightings, stored.get("sighting", ()))
-
     def expire(self, now: int) -> None:
         """Forget what can no longer matter."""
         for event_id in [each for each, seen in self.sightings.items() if seen.who.at + KEPT_S < now]:
@@ -101,6 +95,12 @@ class OffKeys:
         for key_id in [each for each, known in self.switches.items() if known[-1].at + LIFE_S < now]:
             del self.switches[key_id]
 
+    def changes(self) -> Iterator[Row]:
+        """Write the rows that changed since this was last asked."""
+        yield from _SWITCHES.changes("incidents", self.switches)
+        yield from _SIGHTING.changes("incidents", self.sightings)
 
-_SWITCHES: Final = RowKind[list[KeySwitch]]("switches", list[KeySwitch])
-_SIGHTING: Final = RowKind[Sighting]("sighting", Sighting)
+    def restore(self, stored: Mapping[str, Iterable[Stored]]) -> None:
+        """Take up stored rows, by their kind."""
+        _SWITCHES.fill(self.switches, stored.get("key-switches", ()))
+        _SIGHTING.fill(self.sightings, stored.get("sighting", ()))
