@@ -44,6 +44,7 @@ _DENIALS: Final = frozenset({"AccessDenied", "AccessDeniedException", "Unauthori
 _LISTING = re.compile(r"List|Describe|GetAccount|GetCredentialReport|Search")
 SLOTS: Final = 512  # of sketches of calls: two of them may share one
 _INSTANCE: Final = int(Facts.INSTANCE_SESSION_NAME)
+_DENIED: Final = int(Facts.DENIED)
 _SIGN_IN_FACTS: Final = {
     "ConsoleLogin": Facts.SIGN_IN,
     "SwitchRole": Facts.SWITCHED_ROLE,
@@ -223,7 +224,9 @@ class EventReader:
                 record.response_elements = record.response_elements.copy()
                 record.additional_event_data = record.additional_event_data.copy()
             else:
-                record.request_parameters = record.response_elements = record.additional_event_data = NOTHING
+                record.response_elements = record.additional_event_data = NOTHING
+                # What was refused is told by its parameters, where AWS keeps them: EC2 does, most others do not.
+                record.request_parameters = record.request_parameters.copy() if facts & _DENIED else NOTHING
             events.append(Event(at, api.rank, event_id, api, actor, session_name, facts, client, record))
         return events
 

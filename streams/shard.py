@@ -20,6 +20,7 @@ from models.detector import Rule
 from models.event import Event, EventReader
 from models.finding import Draft, Finding
 from models.incidents.lineage import Edge
+from models.incidents.outlived import KeySwitch, Sighting
 from models.rows import Row, RowKind, by_kind
 from models.settings import Context, Settings
 from streams.filing import NEVER, FiledError, decode_filed
@@ -42,6 +43,8 @@ class Handed(Struct, array_like=True, frozen=True):
     changes: list[ClassChange] = []
     edges: list[Edge] = []
     drafts: list[Draft] = []
+    switches: list[KeySwitch] = []
+    sightings: list[Sighting] = []
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -221,7 +224,7 @@ class Shard:
             self._report.fault(fault)
         drafts = [tray.drafts[at : at + MAX_DRAFTS] for at in range(0, len(tray.drafts), MAX_DRAFTS)] or [[]]
         handed: list[Outgoing] = []
-        if tray.drafts or tray.changes or tray.edges or is_later:
+        if tray.holds_anything or is_later:
             for part, some in enumerate(drafts):
                 is_first, is_last = part == 0, part == len(drafts) - 1
                 message = Handed(
@@ -232,6 +235,8 @@ class Shard:
                     tray.changes if is_first else [],
                     tray.edges if is_first else [],
                     some,
+                    tray.switches if is_first else [],
+                    tray.sightings if is_first else [],
                 )
                 handed.append(("drafts", b"%d" % self.number, isal_zlib.compress(_encode(message), 1)))
         tray.clear()
@@ -294,6 +299,10 @@ class Incidents:
             self._safely(lambda change=change: desk.learn_class(change.arn, change.class_, change.tier))
         for edge in handed.edges:
             self._safely(lambda edge=edge: desk.learn_edge(edge))
+        for switch in handed.switches:
+            self._safely(lambda switch=switch: desk.learn_switch(switch))
+        for sighting in handed.sightings:
+            self._safely(lambda sighting=sighting: desk.learn_sighting(sighting))
         for draft in handed.drafts:
             self._safely(lambda draft=draft: desk.fold(draft))
         if handed.now != -NEVER and self.clock.hear(handed.shard, handed.now):

@@ -32,11 +32,10 @@ from models.settings import Context
 
 MAX_PROFILES: Final = 250_000  # of a process that runs for years; the longest unseen go first
 UNSEEN_S: Final = 400 * DAY_S  # an entity that was not seen for so long is forgotten
+MAX_AT_HOME: Final = 65_536  # sessions of instances with address and client, known to be at home; then it starts over
 
 _PROFILE: Final = RowKind[Profile]("profile", Profile)
 _COVERAGE: Final = RowKind[int]("coverage", int)
-MAX_AT_HOME: Final = 65_536  # sessions of instances with address and client, known to be at home; then it starts over
-
 _LONG_LIVED_KEY: Final = int(Facts.LONG_LIVED_KEY)
 _OF_A_KEY: Final = int(Facts.OF_A_KEY)
 _AT_INSTANCE: Final = INSTANCE | Facts.DIRECT_CALL
@@ -305,7 +304,7 @@ class BehaviourDesk:
         """Say where an instance's session is used; None where that is known, and no news."""
         record = event.record
         known = actor.session_arn, record.source_ip_address, event.client.kind
-        if record.vpc_endpoint_id is not None or (known in self._at_home and not event.facts & _COPIED):
+        if (record.vpc_endpoint_id is not None or known in self._at_home) and not event.facts & _COPIED:
             return None
         network = self._context.network_of(event)
         is_office = self._context.is_known_network(record.source_ip_address)
