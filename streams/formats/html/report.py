@@ -73,14 +73,14 @@ def reports(made: list[Report], screen: Screen) -> Iterator[str]:  # noqa: ARG00
 def explanations(told: list[Explanation], screen: Screen) -> Iterator[str]:  # noqa: ARG001
     """Write stories, each a page."""
     for each in told:
-        yield from page(f"rolehawk: {each.finding.title}", iter([element("main", story(each, [], level=1))]))
+        yield from page(f"rolehawk: {each.finding.title}", iter([element("main", story(each, level=1))]))
 
 
 def _report(report: Report, live: Counter[str]) -> Iterator[Markup]:
     findings = ordered(report.findings)
-    stories = _stories(report)
+    stories = _stories(report, {each.finding_id for each in findings[:MAX_FINDINGS]})
     told = {each for each, _ in stories}
-    yield _top()
+    yield _top(has_stories=bool(stories))
     yield _head(report)
     yield Markup("<main>")
     yield _warnings(report)
@@ -103,11 +103,11 @@ def _report(report: Report, live: Counter[str]) -> Iterator[Markup]:
     )
 
 
-def _stories(report: Report) -> list[tuple[str, Markup]]:
+def _stories(report: Report, on_page: set[str]) -> list[tuple[str, Markup]]:
     """Tell stories until the page is full."""
     room, stories = MAX_STORY_CHARS, []
     for each in report.stories:
-        markup = story(each, report.changes.get(each.finding.finding_id, []))
+        markup = story(each, report.changes.get(each.finding.finding_id, ()), on_page)
         room -= len(markup)
         if room < 0:
             break
@@ -115,7 +115,7 @@ def _stories(report: Report) -> list[tuple[str, Markup]]:
     return stories
 
 
-def _top() -> Markup:
+def _top(*, has_stories: bool) -> Markup:
     links = (
         ("summary", "Summary"),
         ("findings", "Findings"),
@@ -128,7 +128,14 @@ def _top() -> Markup:
         element(
             "nav",
             element("strong", "rolehawk", class_="name"),
-            element("ul", *(element("li", element("a", label, href=f"#{place}")) for place, label in links)),
+            element(
+                "ul",
+                *(
+                    element("li", element("a", label, href=f"#{place}"))
+                    for place, label in links
+                    if has_stories or place != "stories"
+                ),
+            ),
             aria_label="Sections",
         ),
     )
@@ -272,6 +279,7 @@ def _row(finding: Finding, *, is_told: bool) -> Markup:
         element("td", f"{finding.evidence_count:,}", class_="number spare", data_key=finding.evidence_count),
         data_facet=finding.severity,
         data_story=anchor(finding.finding_id) if is_told else None,
+        id=None if is_told else anchor(finding.finding_id),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Sequence
 from itertools import groupby
 from typing import Any, Final
 from urllib.parse import quote
@@ -12,12 +13,19 @@ from models.incidents.lineage import Hop
 from models.record import iso
 from streams.formats.drawing import client_name, counted, minute, second, short_name, spelled, standing
 from streams.formats.html.markup import Content, Markup, element, heading, join, table
+from streams.terminal import visible
 
 ATTACK: Final = "https://attack.mitre.org/techniques/"
 
 
-def story(told: Explanation, changes: list[Finding], *, level: int = 3) -> Markup:
-    """Write a finding's story, under a heading of that level; changes are its revisions, where they are asked for."""
+def story(
+    told: Explanation, changes: Sequence[Finding] = (), on_page: Container[str] = (), *, level: int = 3
+) -> Markup:
+    """Write a finding's story, under a heading of that level.
+
+    ``changes`` are its revisions, where they are asked for; ``on_page`` are the ids of the findings that have a place
+    on the page, to which a story may lead.
+    """
     finding, under = told.finding, level + 1
     sections = [
         _section(under, "Who", _who(finding)),
@@ -30,7 +38,7 @@ def story(told: Explanation, changes: list[Finding], *, level: int = 3) -> Marku
         _section(under, "Expected", _values(finding.expected)),
     ]
     if told.parts:
-        sections.append(_section(under, f"A chain of {len(told.parts)}", _related(told.parts), class_="wide"))
+        sections.append(_section(under, f"A chain of {len(told.parts)}", _related(told.parts, on_page), class_="wide"))
     if told.timeline.events:
         sections.append(_section(under, "Timeline", _timeline(told), class_="wide"))
     sections.append(_section(under, "Evidence", _evidence(finding), class_="wide"))
@@ -39,7 +47,7 @@ def story(told: Explanation, changes: list[Finding], *, level: int = 3) -> Marku
     gaps = element("details", element("summary", "What this detector cannot see"), element("p", told.known_gaps))
     return element(
         "article",
-        element("header", element(f"h{level}", badge(finding.severity), " ", finding.title), _standing(told)),
+        element("header", element(f"h{level}", badge(finding.severity), " ", finding.title), _standing(told, on_page)),
         element("p", finding.summary, class_="lead"),
         element("div", *sections, class_="sections"),
         gaps,
@@ -55,7 +63,7 @@ def badge(severity: str) -> Markup:
 
 def anchor(finding_id: str) -> str:
     """Name the place of a story on the page."""
-    return f"finding-{quote(finding_id, safe='')}"
+    return f"finding-{quote(visible(finding_id), safe='')}"
 
 
 def instant(written: str, shown: str | None = None) -> Markup:
@@ -76,7 +84,7 @@ def _section(level: int, label: str, *body: Markup, class_: str | None = None) -
     return element("section", element(f"h{level}", label), *body, class_=class_)
 
 
-def _standing(told: Explanation) -> Markup:
+def _standing(told: Explanation, on_page: Container[str]) -> Markup:
     finding = told.finding
     facts = [
         element("li", code(finding.detector)),
@@ -85,7 +93,7 @@ def _standing(told: Explanation) -> Markup:
         element("li", counted(finding.evidence_count, "event")),
     ]
     if told.chain is not None:
-        facts.append(element("li", "part of ", _link(told.chain)))
+        facts.append(element("li", "part of ", _link(told.chain, on_page)))
     facts.append(element("li", "id ", code(finding.finding_id)))
     return element("ul", *facts, class_="facts")
 
@@ -143,7 +151,9 @@ def _attack(told: Explanation) -> Markup:
     techniques = [
         element(
             "li",
-            element("a", each.id, href=f"{ATTACK}{quote(each.id.replace('.', '/'))}/", rel="noopener noreferrer"),
+            element(
+                "a", each.id, href=f"{ATTACK}{quote(visible(each.id).replace('.', '/'))}/", rel="noopener noreferrer"
+            ),
             f" {each.name}" + (f" ({each.tactic.name})" if each.tactic else ""),
         )
         for each in told.attack
@@ -164,18 +174,19 @@ def _values(values: dict[str, Any]) -> Markup:
     )
 
 
-def _related(findings: list[Related]) -> Markup:
+def _related(findings: list[Related], on_page: Container[str]) -> Markup:
     rows = [
         element("tr", element("td", badge(each.severity)), element("td", instant(each.opened_at, minute(each.opened_at))),
-                element("td", code(each.detector), class_="spare"), element("td", _link(each)))
+                element("td", code(each.detector), class_="spare"), element("td", _link(each, on_page)))
         for each in findings
     ]  # fmt: skip
     headings = [heading("severity"), heading("opened (UTC)"), heading("detector", "spare"), heading("finding")]
     return table("The findings of this chain", headings, [_body(rows)])
 
 
-def _link(related: Related) -> Markup:
-    return element("a", element("bdi", related.title), href=f"#{anchor(related.finding_id)}")
+def _link(related: Related, on_page: Container[str]) -> Markup:
+    title = element("bdi", related.title)
+    return element("a", title, href=f"#{anchor(related.finding_id)}") if related.finding_id in on_page else title
 
 
 def _timeline(told: Explanation) -> Markup:
@@ -245,7 +256,7 @@ def _evidence(finding: Finding) -> Markup:
     return table(caption, headings, [_body(rows)])
 
 
-def _changes(changes: list[Finding]) -> Markup:
+def _changes(changes: Sequence[Finding]) -> Markup:
     rows = [
         element("tr", element("td", each.revision), element("td", standing(each)), element("td", badge(each.severity)),
                 element("td", each.evidence_count), element("td", instant(each.updated_at)))
