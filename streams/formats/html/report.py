@@ -21,7 +21,7 @@ from streams.formats.html.story import anchor, badge, code, instant, story
 from streams.terminal import Screen
 
 KINDS: Final = ("mixed", "human", "unknown", "machine")
-MAX_FINDINGS: Final = 5_000  # rows; the least severe, then the latest are left out
+MAX_FINDINGS: Final = 2_000  # rows; the least severe, then the latest are left out
 MAX_STORY_CHARS: Final = 8_000_000  # of all stories; those of the least severe are left out
 MAX_PRINCIPALS: Final = 2_000  # rows; machines are left out first
 MAX_DETECTORS: Final = 8  # bars
