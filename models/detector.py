@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
 
 from msgspec import Meta, Struct
 
+from models.behaviour.keys import Key, KeyAct
 from models.behaviour.profile import HOUR_S, Profile, Session, maturity
 from models.event import Event
 from models.facts import BEGINS_WITH_ITSELF
@@ -33,6 +34,7 @@ from models.grants.account import AccountState
 from models.grants.change import Change
 from models.grants.trust import Outside
 from models.incidents.chain import Part
+from models.network import Network
 from models.settings import Context
 
 Desk = Literal["behaviour", "grants", "incidents"]
@@ -49,6 +51,11 @@ class BehaviourState(Struct, frozen=True):
     is_own: bool  # False where the event is done to the entity: its role assumed, its trust changed
     coverage_since: int
     context: Context
+    key: Key | None = (
+        None  # the long-lived one that the event is made with, or done to; None too where it is not known yet
+    )
+    act: KeyAct | None = None  # what is done to a key
+    network: Network | None = None  # that a key is used, made or switched from
 
     @property
     def entity(self) -> EntityRef:

@@ -280,6 +280,8 @@ def _plain(identity: UserIdentity, kind: EntityType, arn: str, *, extra: int = 0
     key = identity.access_key_id or None
     credential: Credential | None = None
     if key is not None:
+        if kind in ("user", "root") and not key.startswith("ASIA"):
+            extra |= Facts.LONG_LIVED_KEY
         credential = "temporary" if key.startswith("ASIA") else "root" if kind == "root" else "long_lived"
     return Actor(
         arn=arn,

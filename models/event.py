@@ -85,6 +85,7 @@ class Event(Struct, gc=False):
     identity: UserIdentity | None
     session_name: str
     facts: int
+    client: Client
     record: Record
 
     @property
@@ -203,7 +204,7 @@ class EventReader:
                 record.additional_event_data = record.additional_event_data.copy()
             else:
                 record.request_parameters = record.response_elements = record.additional_event_data = NOTHING
-            events.append(Event(at, api.rank, event_id, api, actor, identity, session_name, facts, record))
+            events.append(Event(at, api.rank, event_id, api, actor, identity, session_name, facts, client, record))
         return events
 
     def _new_api(self, record: Record) -> Api:

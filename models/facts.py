@@ -80,6 +80,14 @@ class Facts(IntEnum):
     IAC = auto()
     ROOT = auto()
     SIGN_IN_FAILED = auto()
+    COPIED_CREDENTIALS = auto()  # the client has its credentials from its environment or a profile
+    SCANNER = auto()  # a client that looks over whole accounts
+    INTRUSION_TOOL = auto()  # a client or system for trying found keys, or for breaking in
+    LONG_LIVED_KEY = auto()
+    QUARANTINED = auto()
+    # What the desk finds out of an event and its entity's key, and shows to detectors; no session keeps it
+    KEY_NEWS = auto()
+    KEY_CHANGED = auto()
 
 
 class Rung(NamedTuple):
@@ -181,6 +189,7 @@ CONFIGURATION: Final = (
     | Facts.TRUSTS_SAML
     | Facts.LOGIN_PROFILE
     | Facts.MFA_DEVICE
+    | Facts.QUARANTINED
 )
 
 

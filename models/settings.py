@@ -12,6 +12,9 @@ from typing import Any, Final, TypeVar
 import msgspec
 from msgspec import Struct
 
+from models.event import Event
+from models.network import Atlas, Locate, Network
+
 _T = TypeVar("_T", bound=Struct)
 
 MAX_SETTINGS_BYTES: Final = 1_048_576
@@ -111,10 +114,15 @@ class Settings(Struct, frozen=True):
 
 
 class Context:
-    """What detectors ask of the organisation: known networks, users kept for emergencies, pipelines, scanners."""
+    """What detectors ask of the organisation: known networks, users kept for emergencies, pipelines, scanners, bait.
 
-    def __init__(self, settings: Settings | None = None) -> None:
+    ``locate`` says where an address is, where local databases are given.
+    """
+
+    def __init__(self, settings: Settings | None = None, locate: Locate | None = None) -> None:
         self.settings = settings or Settings()
+        self.atlas = Atlas(locate)
+        self.canaries = frozenset(self.settings.canaries.keys)
         self.suppressions = self.settings.suppressions
         networks = self.settings.networks
         self._known_networks = tuple(ip_network(block, strict=False) for block in (*networks.office, *networks.vpn))
@@ -123,6 +131,10 @@ class Context:
             ("pipeline", self.settings.pipelines.roles),
             ("scanner", self.settings.scanners.entities),
         )
+
+    def network_of(self, event: Event) -> Network | None:
+        """Tell the network that an event came from; None where it does not say."""
+        return self.atlas.of(event.record.source_ip_address, event.record.vpc_endpoint_id)
 
     def is_known_network(self, address: str | None) -> bool:
         """Say whether an address lies in an office or VPN network of the settings."""

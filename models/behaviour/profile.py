@@ -7,7 +7,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from models.behaviour.evidence import Answer, Stance, judge_entity, judge_session, stance
+from models.behaviour.evidence import Answer, Kind, Stance, judge_entity, judge_session, stance
+from models.behaviour.keys import Key
 from models.entity import CONSOLE_SESSION, EntityType
 from models.facts import LADDER, WORKLOAD_PROOF, Facts
 from models.finding import Class, Exhibits, Maturity
@@ -85,7 +86,9 @@ class Profile(Struct):
     machine_days: list[int] = []
     class_: Class = "unknown"
     tier: int | None = None
+    kind: Kind = "unknown"
     is_contested: bool = False  # whether the numbers of sessions decide the class
+    keys: dict[str, Key] = {}  # a user's or root's long-lived ones, by id; at most MAX_KEYS
     swept_at: int = -NEVER  # until when the passing of time has been looked at
     next_due_at: int = NEVER
 
@@ -93,6 +96,11 @@ class Profile(Struct):
     def is_people_only(self) -> bool:
         """Whether AWS itself keeps this entity for people, so that a console session is what it is for."""
         return bool(self.shown.get(_SSO_BIT))
+
+    @property
+    def seen_at(self) -> int:
+        """When it last acted, was used, or was configured."""
+        return max(self.last_at, -NEVER if self.first_at == NEVER else self.first_at, *self.configured_at.values())
 
     def answer(self) -> Answer:
         """Decide what the entity is."""
@@ -195,7 +203,7 @@ class Profile(Struct):
         answer = self.answer()
         changed = answer.verdict != (self.class_, self.tier)
         self.class_, self.tier = answer.verdict
-        self.is_contested = answer.is_contested
+        self.kind, self.is_contested = answer.kind, answer.is_contested
         return changed
 
     def _count(self, of: Stance, by: int) -> bool:

@@ -6,27 +6,50 @@ of time yields goes to the tray: drafts and session edges for the incidents desk
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from heapq import heapify, heappop, heappush
+from typing import Any, Final, NamedTuple
 
+from models.behaviour.evidence import Origin, origin_of
 from models.behaviour.filing import Deed, trust_facts
-from models.behaviour.profile import MAX_FORMER_IDS, NEVER, SESSION_GAP_S, Profile, Session
+from models.behaviour.keys import Key, KeyAct, KeyRow, claim, key_of
+from models.behaviour.profile import DAY_S, MAX_FORMER_IDS, NEVER, SESSION_GAP_S, Profile, Session
 from models.desks.tray import ClassChange, Fault, Tray, calls_of, observe
 from models.detector import BehaviourState, Detector, Rule
-from models.entity import Actor
+from models.entity import Actor, EntityType, account_of
 from models.event import Event
 from models.facts import CONFIGURATION, CONSOLE_MARKERS, Facts
 from models.finding import Exhibits, evidence_of
 from models.grants.graph import Holder
 from models.grants.inventory import Inventory
+from models.network import Network
+from models.rows import Row, RowKind, Tracked, by_kind
 from models.settings import Context
+
+MAX_PROFILES: Final = 250_000  # of a process that runs for years; the longest unseen go first
+UNSEEN_S: Final = 400 * DAY_S  # an entity that was not seen for so long is forgotten
+
+_PROFILE: Final = RowKind[Profile]("profile", Profile)
+_COVERAGE: Final = RowKind[int]("coverage", int)
+_LONG_LIVED_KEY: Final = int(Facts.LONG_LIVED_KEY)
+
+
+class _Use(NamedTuple):
+    """What an event brings to a long-lived key."""
+
+    key_id: str
+    key: Key | None  # None where it is not known yet
+    network: Network | None
+    client: str | None
+    is_news: bool
 
 
 class BehaviourDesk:
     """What each entity does. State: a profile for each, by ARN."""
 
     def __init__(self, rules: Iterable[Rule[BehaviourState]], context: Context, tray: Tray) -> None:
-        self.profiles: dict[str, Profile] = {}
+        self.profiles: Tracked[Profile] = Tracked()
         self.coverage_since = NEVER
         self.on_met: Callable[[str | None], None] = _ignore  # told in which account an entity was first seen to act
         self._rules = tuple(rules)
@@ -40,6 +63,10 @@ class BehaviourDesk:
             self._facts |= rule.detector.facts
         self.calls = frozenset[str]().union(*(calls for *_, calls in self._watches))
         self._sweeping = tuple(rule for rule in self._rules if _sweeps(rule))
+        self._due: list[tuple[int, str]] = []  # when entities are to be swept, a heap; outdated entries are skipped
+        self._due_at: dict[str, int] = {}  # entity -> the entry that counts
+        self._written_coverage = NEVER
+        self.begun: Counter[Origin] = Counter()  # sessions that began to act since this process did, for who measures
 
     def observe(self, event: Event, actor: Actor) -> bool:
         """Score and learn what an entity itself does; says whether anything may lie on the tray."""
@@ -47,16 +74,26 @@ class BehaviourDesk:
         if profile is None or (actor.unique_id is not None and actor.unique_id != profile.unique_id):
             profile = self._meet(actor)
             self.on_met(event.record.recipient_account_id)
+        self.profiles.changed[actor.arn] = None
         at = event.at
-        if at >= profile.next_due_at:
+        if is_due := at >= profile.next_due_at:
             self.sweep(profile, at)
         session = profile.sessions.get(event.session_name)
         if session is None or at - session.last_at > SESSION_GAP_S or at > session.ends_at:
             session = profile.session_at(event.session_name, at)
+            self.begun[origin_of(event.facts)] += 1
         facts = event.facts
-        is_worth_a_look = facts & ~session.facts or facts & self._facts or event.api.key in self.calls
+        use = self._use_of_key(event, profile) if facts & _LONG_LIVED_KEY else None
+        is_worth_a_look = (
+            facts & ~session.facts
+            or facts & self._facts
+            or (use is not None and use.is_news)
+            or event.api.key in self.calls
+        )
         if is_worth_a_look:
-            self._look(event, profile, session, facts, is_own=True)
+            self._look(event, profile, session, facts, is_own=True, use=use)
+        if use is not None:
+            self._learn_use(event, profile, use)
         session.events += 1
         profile.events += 1
         if at > session.last_at:
@@ -67,7 +104,7 @@ class BehaviourDesk:
             profile.first_at = at
         if is_worth_a_look and self._sweeping:
             self._plan(profile)
-        return bool(is_worth_a_look)
+        return is_due or bool(is_worth_a_look)
 
     def observe_deed(self, event: Event, deed: Deed) -> None:
         """Score and learn what is done to an entity."""
@@ -76,9 +113,13 @@ class BehaviourDesk:
             profile = self.profiles[deed.arn] = Profile(deed.arn, deed.type, deed.account_id, deed.path)
         if deed.unique_id is not None:
             profile = self._with_id(profile, deed.unique_id)
+        self.profiles.touch(deed.arn)
         profile.path = deed.path or profile.path
         if event.at < profile.first_at:
             profile.first_at = event.at
+        if deed.key is not None:
+            self._look_at_key(event, profile, deed.key)
+            return
         if deed.session_name is None:
             self._look_at_configuration(event, profile, deed)
             return
@@ -92,8 +133,22 @@ class BehaviourDesk:
         """Learn what the trust policies of an account's roles say of who uses them."""
         for arn, row in inventory.rows.items():
             if isinstance(row, Holder) and row.trust is not None:
-                profile = self.profiles.setdefault(arn, Profile(arn, "role", inventory.account_id))
+                profile = self.profiles.get(arn) or Profile(arn, "role", inventory.account_id)
+                self.profiles[arn] = profile
                 profile.configure("trust", inventory.made_at.get(arn, -NEVER), trust_facts(row.trust), 0)
+
+    def seed_keys(self, rows: Iterable[KeyRow], holds_at: int) -> None:
+        """Learn which keys an account's users, and root, had at an instant; those made later are left out."""
+        for row in rows:
+            if row.created_at is not None and row.created_at > holds_at:
+                continue
+            profile = self.profiles.get(row.owner)
+            if profile is None:
+                kind: EntityType = "root" if row.owner.endswith(":root") else "user"
+                profile = self.profiles[row.owner] = Profile(row.owner, kind, account_of(row.owner))
+            key_of(profile.keys, row.key_id).learn_row(row, holds_at)
+            self.profiles.touch(row.owner)
+            self._plan(profile)
 
     def session_facts(self, event: Event) -> int:
         """Say what the session that an event belongs to has shown so far."""
@@ -112,17 +167,86 @@ class BehaviourDesk:
             except Exception as error:  # noqa: BLE001 - as in `observe`
                 self._tray.faults.append(Fault(rule.detector.name, None, f"{type(error).__name__}: {error}"))
         profile.swept_at = max(profile.swept_at, now)
+        self.profiles.touch(profile.arn)
         self._plan(profile)
 
     def sweep_due(self, now: int) -> None:
         """Run what time alone has made true by `now`, for all entities in the order of their ARNs."""
-        if self._sweeping:
-            for arn in sorted(arn for arn, profile in self.profiles.items() if profile.next_due_at <= now):
-                self.sweep(self.profiles[arn], now)
+        reached = []
+        while self._due and self._due[0][0] <= now:
+            at, arn = heappop(self._due)
+            if self._due_at.get(arn) == at:
+                del self._due_at[arn]
+                reached.append(arn)
+        for arn in sorted(reached):
+            if (profile := self.profiles.get(arn)) is None:
+                continue
+            if profile.next_due_at <= now:
+                self.sweep(profile, now)
+            else:  # events have put it off
+                self._expect(profile)
 
-    def _look(self, event: Event, profile: Profile, session: Session, facts: int, *, is_own: bool) -> None:
-        """Score what an event shows of a session, then learn it."""
-        self._score(event, profile, session, facts, facts & ~session.facts, is_own=is_own)
+    def forget(self, now: int) -> None:
+        """Let entities go that were not seen for long; beyond MAX_PROFILES the longest unseen.
+
+        What is not told when it was seen, an inventory's role that nobody uses, counts from the start of coverage.
+        """
+        seen = sorted((max(each.seen_at, self.coverage_since), arn) for arn, each in self.profiles.items())
+        excess = len(seen) - MAX_PROFILES
+        for number, (seen_at, arn) in enumerate(seen):
+            if seen_at >= now - UNSEEN_S and number >= excess:
+                break
+            del self.profiles[arn]
+            self._tray.changes.append(ClassChange(arn, "unknown", None))
+
+    def changes(self) -> Iterator[Row]:
+        """Write the rows that changed since this was last asked."""
+        yield from _PROFILE.changes("behaviour", self.profiles)
+        if self.coverage_since != self._written_coverage:
+            self._written_coverage = self.coverage_since
+            yield _COVERAGE.row("behaviour", (), 0, self.coverage_since)
+
+    def restore(self, rows: Iterable[Row]) -> None:
+        """Take up stored rows, in any order; raises StateVersionError."""
+        stored = by_kind(rows)
+        _PROFILE.fill(self.profiles, stored.get("profile", ()))
+        for each in stored.get("coverage", ()):
+            self.coverage_since = min(self.coverage_since, _COVERAGE.read(each)[1])
+        self._written_coverage = self.coverage_since
+        self._due_at = {arn: each.next_due_at for arn, each in self.profiles.items() if each.next_due_at != NEVER}
+        self._due = [(at, arn) for arn, at in self._due_at.items()]
+        heapify(self._due)
+
+    def _use_of_key(self, event: Event, profile: Profile) -> _Use:
+        """Say what an event with a long-lived key brings to that key, which has not learnt of it yet."""
+        key_id = event.session_name if event.identity is None else event.identity.access_key_id or event.session_name
+        key = profile.keys.get(key_id)
+        network = client = None
+        if event.facts & Facts.DIRECT_CALL:  # else an AWS service calls from its own network, with its own client
+            network, client = self._context.network_of(event), event.client.kind
+        name = None if network is None else network.name
+        is_news = key is None or key.is_news(event.at, name, client) or key_id in self._context.canaries
+        return _Use(key_id, key, network, client, is_news)
+
+    def _learn_use(self, event: Event, profile: Profile, use: _Use) -> None:
+        key = use.key or claim(profile.keys, use.key_id)
+        key.learn_use(event.at, None if use.network is None else use.network.name, use.client, event.api.key)
+
+    def _look_at_key(self, event: Event, profile: Profile, act: KeyAct) -> None:
+        """Score what is done to a key of the entity's, then learn it."""
+        key, network = profile.keys.get(act.key_id), self._context.network_of(event)
+        use = _Use(act.key_id, key, network, None, is_news=False)
+        self._score(event, profile, None, Facts.KEY_CHANGED, 0, is_own=False, use=use, act=act)
+        key = key or key_of(profile.keys, act.key_id)
+        key.learn_act(act, None if network is None else network.name)
+        self._plan(profile)
+
+    def _look(
+        self, event: Event, profile: Profile, session: Session, facts: int, *, is_own: bool, use: _Use | None = None
+    ) -> None:
+        """Score what an event shows of a session and of the key that it is made with, then learn of the session."""
+        shown = facts | Facts.KEY_NEWS if use is not None and use.is_news else facts
+        self._score(event, profile, session, shown, facts & ~session.facts, is_own=is_own, use=use)
         if is_own and facts & CONSOLE_MARKERS and profile.type in ("role", "user") and not facts & Facts.SSO_ROLE:
             if session.visit is None:
                 session.visit = Exhibits()
@@ -141,13 +265,25 @@ class BehaviourDesk:
         self._plan(profile)
 
     def _score(
-        self, event: Event, profile: Profile, session: Session | None, facts: int, new: int, *, is_own: bool
+        self,
+        event: Event,
+        profile: Profile,
+        session: Session | None,
+        facts: int,
+        new: int,
+        *,
+        is_own: bool,
+        use: _Use | None = None,
+        act: KeyAct | None = None,
     ) -> None:
         state: BehaviourState | None = None
         for rule, any_of, any_new, calls in self._watches:
             if facts & any_of or new & any_new or (is_own and event.api.key in calls):
                 if state is None:
-                    state = BehaviourState(profile, session, facts, is_own, self.coverage_since, self._context)
+                    key, network = (None, None) if use is None else (use.key, use.network)
+                    state = BehaviourState(
+                        profile, session, facts, is_own, self.coverage_since, self._context, key, act, network
+                    )
                 observe(rule, event, state, self._tray)
 
     def _plan(self, profile: Profile) -> None:
@@ -156,6 +292,14 @@ class BehaviourDesk:
             state = BehaviourState(profile, None, 0, False, self.coverage_since, self._context)
             due = (rule.detector.due_at(state) for rule in self._sweeping)
             profile.next_due_at = min((at for at in due if at is not None and at > profile.swept_at), default=NEVER)
+            if profile.next_due_at != NEVER:
+                self._expect(profile)
+
+    def _expect(self, profile: Profile) -> None:
+        """Queue an entity, unless it stands there already for that time or an earlier one."""
+        if profile.next_due_at < self._due_at.get(profile.arn, NEVER):
+            self._due_at[profile.arn] = profile.next_due_at
+            heappush(self._due, (profile.next_due_at, profile.arn))
 
     def _meet(self, actor: Actor) -> Profile:
         """Find or make the profile of an entity that acts; another unique id under its name makes it a new one."""

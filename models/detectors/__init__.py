@@ -18,6 +18,8 @@ from models.detectors.grants.wildcard_grant import WildcardGrant
 from models.detectors.guardrails.identity_provider_changed import IdentityProviderChanged
 from models.detectors.guardrails.trail_tampering import TrailTampering
 from models.detectors.incidents.attack_chain import AttackChain
+from models.detectors.keys.key_for_another import KeyForAnother
+from models.detectors.keys.key_quarantined import KeyQuarantined
 from models.detectors.keys.login_profile_for_another import LoginProfileForAnother
 from models.detectors.use.root_use import RootUse
 from models.finding import Severity
@@ -30,6 +32,8 @@ REGISTRY: Final[tuple[type[Detector[Any]], ...]] = (
     ConsoleLoginFailures,
     GrantOutsidePipeline,
     IdentityProviderChanged,
+    KeyForAnother,
+    KeyQuarantined,
     LoginProfileForAnother,
     MachineRoleConsole,
     MixedRole,
