@@ -50,7 +50,7 @@ def overview() -> model.Dashboard:
         (
             "Better or worse",
             [
-                over_time("Open findings", "How many are open, by severity. Rising is worse.",
+                over_time("Open findings over time", "How many are open, by severity. Rising is worse.",
                           Query(standing(OPEN, "severity"), "{{severity}}"), is_stacked=True),
                 over_time("Opened and closed", "Findings that opened and that closed within a day: more closed than opened is better.",
                           Query(grown(NEW), "opened"), Query(grown(CLOSED), "closed")),
@@ -132,7 +132,7 @@ def grants() -> model.Dashboard:
                        Query(standing(wildcards)), steps=GOOD_BELOW, width=8),
                 number("Against a week ago", "Wildcard grants now, less those of a week ago: below zero is better.",
                        Query(change), steps=(("green", None), ("orange", 1.0)), is_change=True, width=8),
-                number("Open findings on grants and guardrails", "By severity.",
+                number("Open on grants and guardrails", "By severity.",
                        Query(standing(OPEN, "severity", of_grants), "{{severity}}"), width=8),
                 over_time("Wildcard grants over time", "By account. Rising is worse.",
                           Query(standing(wildcards, "account"), "{{account}}"), is_stacked=True),
@@ -243,7 +243,8 @@ def pipeline() -> model.Dashboard:
                           Query(grown("rolehawk_detector_errors_total", "detector", window="1h", by_account=False), "{{detector}}"), is_bars=True),
                 over_time("Profiles", "Entities that are known, by instance.",
                           Query(f"sum by (instance) ({selector('rolehawk_profiles', by_account=False)})", "{{instance}}")),
-                over_time("Memory", "Of each process.", Query('process_resident_memory_bytes{job="rolehawk"}', "{{instance}}"), unit="bytes"),
+                over_time("Late events", "Events applied later than the allowance, within an hour: detectors that need order may judge them wrongly.",
+                          Query(grown("rolehawk_late_events_total", window="1h", by_account=False), "late")),
             ],
         ),
         (
