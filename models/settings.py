@@ -1,4 +1,4 @@
-"""rolehawk.toml: the organisation's context and each detector's tuning. An unknown key is an error that names it."""
+"""rolehawk.toml: the organisation's context, each detector's tuning, and who is told. An unknown key is an error that names it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 from msgspec import Struct
+
+from models.routes import SINKS, Alert, Route, SinkSettings, complaints
 
 _T = TypeVar("_T", bound=Struct)
 
@@ -108,6 +110,9 @@ class Settings(Struct, frozen=True):
     canaries: Canaries = Canaries()
     detectors: dict[str, dict[str, Any]] = {}
     suppressions: tuple[Suppression, ...] = ()
+    routes: tuple[Route, ...] = ()
+    sinks: dict[str, SinkSettings] = {}
+    alert: Alert = Alert()
 
 
 class Context:
@@ -176,6 +181,8 @@ def parse_settings(text: str, file: str = "rolehawk.toml") -> Settings:
     for number, suppression in enumerate(settings.suppressions, 1):
         if suppression.network is not None:
             _check_network(suppression.network, f"{file}: suppressions, number {number}: network")
+    for complaint in complaints(settings.routes, settings.sinks, settings.alert):
+        raise SettingsError(f"{file}: {complaint}")
     return settings
 
 
@@ -205,14 +212,29 @@ def _check_keys(table: dict[str, Any], wanted: type[Struct], file: str, path: st
         below = f"{path}.{key}" if path else key
         if isinstance(value, dict) and isinstance(field.type, type) and issubclass(field.type, Struct):
             _check_keys(value, field.type, file, below)
-        elif key == "accounts" and isinstance(value, dict):
-            for account, about in value.items():
+        elif key in _NAMED and isinstance(value, dict):
+            for name, about in value.items():
                 if isinstance(about, dict):
-                    _check_keys(about, Account, file, f"{below}.{account}")
-        elif key == "suppressions" and isinstance(value, list):
+                    _NAMED[key](about, file, f"{below}.{name}")
+        elif key in _LISTED and isinstance(value, list):
             for each in value:
                 if isinstance(each, dict):
-                    _check_keys(each, Suppression, file, below)
+                    _check_keys(each, _LISTED[key], file, below)
+
+
+def _check_account(table: dict[str, Any], file: str, path: str) -> None:
+    _check_keys(table, Account, file, path)
+
+
+def _check_sink(table: dict[str, Any], file: str, path: str) -> None:
+    kind = table.get("type")
+    if not isinstance(kind, str) or kind not in SINKS:
+        raise SettingsError(f"{file}: {path}.type: must be one of {', '.join(SINKS)}")
+    convert({key: value for key, value in table.items() if key != "type"}, SINKS[kind], file, path)
+
+
+_LISTED: Final[dict[str, type[Struct]]] = {"suppressions": Suppression, "routes": Route}
+_NAMED: Final = {"accounts": _check_account, "sinks": _check_sink}
 
 
 def _check_network(block: str, where: str) -> IPv4Network | IPv6Network:

@@ -1,0 +1,1 @@
+"""alert: findings to PagerDuty, Alertmanager, a webhook."""
