@@ -7,12 +7,15 @@ from datetime import UTC, date, datetime
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
-from typing import Any, Final, TypeVar
+from types import UnionType
+from typing import Any, Final, TypeVar, get_args
 
 import msgspec
 from msgspec import Struct
 
-from models.routes import SINKS, Alert, Route, SinkSettings, complaints
+from models import routes, streaming
+from models.routes import SINKS, Alert, Route, SinkSettings
+from models.streaming import Kafka, Stream
 
 _T = TypeVar("_T", bound=Struct)
 
@@ -113,6 +116,8 @@ class Settings(Struct, frozen=True):
     routes: tuple[Route, ...] = ()
     sinks: dict[str, SinkSettings] = {}
     alert: Alert = Alert()
+    kafka: Kafka = Kafka()
+    stream: Stream = Stream()
 
 
 class Context:
@@ -181,8 +186,12 @@ def parse_settings(text: str, file: str = "rolehawk.toml") -> Settings:
     for number, suppression in enumerate(settings.suppressions, 1):
         if suppression.network is not None:
             _check_network(suppression.network, f"{file}: suppressions, number {number}: network")
-    for complaint in complaints(settings.routes, settings.sinks, settings.alert):
-        raise SettingsError(f"{file}: {complaint}")
+    complaints = (
+        *streaming.complaints(settings.kafka, settings.stream),
+        *routes.complaints(settings.routes, settings.sinks, settings.alert),
+    )
+    if complaints:
+        raise SettingsError(f"{file}: {complaints[0]}")
     return settings
 
 
@@ -210,8 +219,8 @@ def _check_keys(table: dict[str, Any], wanted: type[Struct], file: str, path: st
         if (field := fields.get(key)) is None:
             raise unknown(key, list(fields), file, path)
         below = f"{path}.{key}" if path else key
-        if isinstance(value, dict) and isinstance(field.type, type) and issubclass(field.type, Struct):
-            _check_keys(value, field.type, file, below)
+        if isinstance(value, dict) and (struct := _struct_in(field.type)) is not None:
+            _check_keys(value, struct, file, below)
         elif key in _NAMED and isinstance(value, dict):
             for name, about in value.items():
                 if isinstance(about, dict):
@@ -235,6 +244,12 @@ def _check_sink(table: dict[str, Any], file: str, path: str) -> None:
 
 _LISTED: Final[dict[str, type[Struct]]] = {"suppressions": Suppression, "routes": Route}
 _NAMED: Final = {"accounts": _check_account, "sinks": _check_sink}
+
+
+def _struct_in(kind: object) -> type[Struct] | None:
+    """Say which struct a field holds, if it holds one at all."""
+    kinds = get_args(kind) if isinstance(kind, UnionType) else (kind,)
+    return next((each for each in kinds if isinstance(each, type) and issubclass(each, Struct)), None)
 
 
 def _check_network(block: str, where: str) -> IPv4Network | IPv6Network:

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import click
 
+from streams.commands.alert import alert
+from streams.commands.broker import broker
 from streams.commands.detectors import detectors
 from streams.commands.policies import check_policy, diff_policy
 from streams.commands.simulate import simulate
@@ -44,7 +46,7 @@ def rolehawk(context: click.Context) -> None:
         context.exit(UNUSABLE)
 
 
-for _command in (replay, principals, explain, detectors, simulate, check_policy, diff_policy):
+for _command in (replay, principals, explain, detectors, simulate, check_policy, diff_policy, broker, alert):
     rolehawk.add_command(_command)
 
 

@@ -157,12 +157,11 @@ class Ledger:
             delivery.want(wanted, severity)
             is_page = wanted == "trigger" and sink in news
             self._save(sink, key, delivery, now, entity=finding.entity.arn, paged_at=now if is_page else None)
-        if news or known:
-            self._base.execute(
-                "INSERT INTO matters VALUES (?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET revision = excluded.revision, "
-                "seen_at = excluded.seen_at, body = excluded.body",
-                (key, finding.revision, now, msgspec.json.encode(finding)),
-            )
+        self._base.execute(  # even where nobody is told: an older revision may yet come
+            "INSERT INTO matters VALUES (?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET revision = excluded.revision, "
+            "seen_at = excluded.seen_at, body = excluded.body",
+            (key, finding.revision, now, msgspec.json.encode(finding) if news or known else b""),
+        )
         return news
 
     @contextmanager
