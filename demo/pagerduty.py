@@ -72,13 +72,14 @@ class PagerDuty:
         self.moods: deque[Mood] = deque()  # of the next requests; then as PagerDuty does
         self.lock = Lock()
         self._on_event = on_event
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), _handler(self))
-        self._server.daemon_threads = True
+        self._server = _Server(self, port)
         scheme = "http"
         if certificate is not None:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(certificate)
-            self._server.socket = context.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
+            self._server.socket = context.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
             scheme = "https"
         self.port: int = self._server.server_address[1]
         self.url = f"{scheme}://localhost:{self.port}" if certificate else f"http://127.0.0.1:{self.port}"
@@ -150,57 +151,66 @@ def _faults(path: str, event: dict[str, Any]) -> list[str]:
     return [rule for rule, is_kept in rules.items() if not is_kept]
 
 
-def _handler(owner: PagerDuty) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        timeout = 30
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
 
-        def do_POST(self) -> None:
-            content = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            mood = self._note("POST", content)
-            answer: dict[str, Any] = {}
-            status = mood.status
-            if status is None:
-                try:
-                    event = json.loads(content.decode("utf-8"))
-                except ValueError:
-                    status, answer = 400, {"status": "invalid event", "message": "JSON is invalid"}
-                else:
-                    with owner.lock:
-                        status, answer = owner.take(self.path, event, len(content))
-                    if status == 202:
-                        owner.heard(event)
-            self._answer(status, answer, mood)
+    def __init__(self, owner: PagerDuty, port: int) -> None:
+        self.owner = owner
+        super().__init__(("127.0.0.1", port), _Handler)
 
-        def do_GET(self) -> None:
-            mood = self._note("GET", b"")
-            asked = parse_qs(urlsplit(self.path).query)
-            with owner.lock:
-                found = [{"incident_key": each.key} for each in owner.incidents if [each.key] == asked.get("incident_key")]
-            self._answer(mood.status or 200, {"incidents": found}, mood)
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing of a client that went away, or that does not trust the certificate."""
 
-        def _note(self, method: str, content: bytes) -> Mood:
-            with owner.lock:
-                owner.requests.append(Request(method, self.path, dict(self.headers), content))
-                return owner.moods.popleft() if owner.moods else Mood()
 
-        def _answer(self, status: int, answer: dict[str, Any], mood: Mood) -> None:
-            time.sleep(mood.delay_s)
-            if mood.is_cut:
-                self.close_connection = True
-                return
-            body = json.dumps(answer).encode() if mood.body is None else mood.body
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    timeout = 30
+    server: _Server
+
+    def do_POST(self) -> None:
+        content = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        owner, mood = self.server.owner, self._note("POST", content)
+        status, answer = mood.status, {}
+        if status is None:
             try:
-                self.send_response(status)
-                for name, value in {"Content-Type": "application/json", **mood.headers}.items():
-                    self.send_header(name, value)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-            except OSError:
-                self.close_connection = True
+                event = json.loads(content.decode("utf-8"))
+            except ValueError:
+                status, answer = 400, {"status": "invalid event", "message": "JSON is invalid"}
+            else:
+                with owner.lock:
+                    status, answer = owner.take(self.path, event, len(content))
+                if status == 202:
+                    owner.heard(event)
+        self._answer(status, answer, mood)
 
-        def log_message(self, *_: object) -> None:  # type: ignore[override]
-            """Say nothing: what came is in `requests`."""
+    def do_GET(self) -> None:
+        owner, mood = self.server.owner, self._note("GET", b"")
+        asked = parse_qs(urlsplit(self.path).query)
+        with owner.lock:
+            found = [{"incident_key": each.key} for each in owner.incidents if [each.key] == asked.get("incident_key")]
+        self._answer(mood.status or 200, {"incidents": found}, mood)
 
-    return Handler
+    def _note(self, method: str, content: bytes) -> Mood:
+        owner = self.server.owner
+        with owner.lock:
+            owner.requests.append(Request(method, self.path, dict(self.headers), content))
+            return owner.moods.popleft() if owner.moods else Mood()
+
+    def _answer(self, status: int, answer: dict[str, Any], mood: Mood) -> None:
+        time.sleep(mood.delay_s)
+        if mood.is_cut:
+            self.close_connection = True
+            return
+        body = json.dumps(answer).encode() if mood.body is None else mood.body
+        try:
+            self.send_response(status)
+            for name, value in {"Content-Type": "application/json", **mood.headers}.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+        except OSError:
+            self.close_connection = True
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing: what came is in `requests`."""

@@ -23,7 +23,7 @@ HOUR_S: Final = 3_600
 MAX_TEXT: Final = 2_048  # characters of each string: the longest ARN
 MAX_ITEMS: Final = 20  # of each list and object; the first are kept
 MAX_DEPTH: Final = 4  # of lists and objects in each other; what is deeper becomes text
-MAX_FINDING_BYTES: Final = 65_536  # as JSON; seen, then expected, then affected and evidence make room
+MAX_FINDING_BYTES: Final = 131_072  # as JSON; seen, expected, affected, evidence and attack make room, in this order
 MAX_LISTED: Final = 50  # findings in a digest, the most severe first
 
 # What a sink should hear: the finding is open; it is over; nothing by itself, but a digest that lists it (`held` until
@@ -64,6 +64,12 @@ class Delivery(Struct, kw_only=True):
         if self.wanted == "resolve":
             return self.heard == "trigger"
         return self.heard != self.wanted or self.heard_severity < self.severity
+
+    @property
+    def telling(self) -> tuple[Told, int]:
+        """What is told if it is due, and with which severity: what is in doubt again as it was, unless it has risen."""
+        told: Told = self.wanted if self.wanted in ("trigger", "digest") else "resolve"
+        return told, max(self.severity, self.doubt_severity) if self.doubt == told else self.severity
 
     def want(self, wanted: Wanted, severity: int) -> None:
         """Take up what the sink should hear now; what it refused before may pass in its new form."""
@@ -140,7 +146,7 @@ def wanted(finding: Finding, known: Delivery | None, recent: Recent, alert: Aler
 def bounded(finding: Finding) -> Finding:
     """Copy a finding with every string, list and object of it within bounds, and all of it within MAX_FINDING_BYTES."""
     kept = msgspec.convert(_bounded(msgspec.to_builtins(finding), 0), Finding)
-    for name, empty in (("seen", {}), ("expected", {}), ("affected", []), ("evidence", [])):
+    for name, empty in (("seen", {}), ("expected", {}), ("affected", []), ("evidence", []), ("attack", ())):
         if len(msgspec.json.encode(kept)) <= MAX_FINDING_BYTES:
             break
         setattr(kept, name, empty)

@@ -216,8 +216,8 @@ class Ledger:
             key, begun_at, delivery = row[0], row[1], _delivery_of(row[2:])
             revision, body = self._base.execute("SELECT revision, body FROM matters WHERE key = ?", (key,)).fetchone()
             is_repeat = not delivery.is_due
-            told: Told = "trigger" if is_repeat else _told(delivery.wanted)
-            severity = delivery.heard_severity if is_repeat else delivery.severity
+            told: Told
+            told, severity = delivery.telling if delivery.is_due else ("trigger", delivery.heard_severity)
             earlier = (delivery.doubt, delivery.doubt_severity)
             is_in_doubt = earlier == (told, severity)
             begun_at = begun_at if is_in_doubt else now
@@ -239,7 +239,7 @@ class Ledger:
                 delivery.heard, delivery.heard_severity, delivery.doubt = due.told, due.severity, None
             elif outcome != "doubtful" and not due.is_repeat:
                 delivery.doubt, delivery.doubt_severity = due.earlier
-            if outcome == "refused" and (delivery.wanted, delivery.severity) == (due.told, due.severity):
+            if outcome == "refused" and delivery.telling == (due.told, due.severity):
                 delivery.refused = reason
             if is_over or not due.is_repeat:  # a repeat that failed stays due
                 self._save(sink, due.key, delivery, now)
@@ -397,8 +397,3 @@ def _delivery_of(row: _Row) -> Delivery:
         wanted=wanted, severity=severity, heard=heard, heard_severity=heard_severity,
         doubt=doubt, doubt_severity=doubt_severity, refused=refused,
     )  # fmt: skip
-
-
-def _told(wanted: Wanted) -> Told:
-    """Say what a sink is told where it should hear that."""
-    return "digest" if wanted == "digest" else "trigger" if wanted == "trigger" else "resolve"

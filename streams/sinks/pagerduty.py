@@ -66,8 +66,8 @@ class PagerDuty(Sink):
             **({} if dashboard is None else {"client_url": dashboard}),
             "links": [{"href": href, "text": text} for text, href in links if href is not None],
             "payload": {
-                "summary": cut(visible_line(finding.title), MAX_SUMMARY),
-                "source": cut(visible_line(finding.entity.arn), MAX_FIELD),
+                "summary": cut(visible_line(finding.title) or finding.detector, MAX_SUMMARY),
+                "source": cut(visible_line(finding.entity.arn) or "unknown", MAX_FIELD),
                 "severity": self._severities[message.severity],
                 "timestamp": finding.opened_at,
                 "component": cut(visible_line(finding.entity.type), MAX_FIELD),

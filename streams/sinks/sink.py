@@ -103,7 +103,7 @@ def _shown(value: Any) -> Any:  # noqa: ANN401 - any JSON
         return visible(value)
     if isinstance(value, dict):
         return {visible(key): _shown(each) for key, each in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [_shown(each) for each in value]
     return value
 
