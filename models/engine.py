@@ -6,51 +6,30 @@ state is plain data that round-trips through bytes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
-import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from models.behaviour.evidence import Kind
-from models.behaviour.filing import FILED_CALLS, deed_of
+from models.behaviour.keys import KeyRow
 from models.behaviour.profile import NEVER, Profile
-from models.desks.behaviour import BehaviourDesk
-from models.desks.grants import GrantsDesk
 from models.desks.incidents import IncidentsDesk, OnChange
-from models.desks.tray import Fault, Tray
+from models.desks.pair import Desks
+from models.desks.tray import Fault
 from models.detector import Rule
 from models.event import Event
 from models.facts import LADDER, Facts
 from models.finding import Class, Finding
-from models.grants.account import AccountState
 from models.grants.inventory import Inventory
-from models.incidents.life import Closing, Matter
-from models.incidents.lineage import EDGE_CALLS, Edge, Hop, edge_of
+from models.incidents.lineage import Hop
+from models.network import Locate
 from models.record import iso
+from models.rows import Row, RowKind, by_kind
 from models.settings import Context, Settings
 
-STATE_VERSION: Final = 1
 _FAILED: Final = int(Facts.SIGN_IN_FAILED)
-
-
-class StateVersionError(ValueError):
-    """State written by a version that this one cannot read."""
-
-
-class EngineState(Struct):
-    """All that an engine knows, as it is stored."""
-
-    version: int
-    now: int
-    coverage_since: int
-    profiles: dict[str, Profile]
-    accounts: dict[str, AccountState]
-    seen_accounts: set[str | None]
-    matters: dict[str, Matter]
-    classes: dict[str, tuple[Class, int | None]]
-    early: dict[str, Closing]
-    edges: dict[str, Edge]
+_NOW: Final = RowKind[int]("now", int)
 
 
 class FactCount(Struct, frozen=True):
@@ -96,63 +75,64 @@ class Engine:
         settings: Settings | None = None,
         on_fault: Callable[[Fault], None] | None = None,
         on_change: OnChange | None = None,
+        locate: Locate | None = None,
     ) -> None:
         rules = tuple(rules)
-        context = Context(settings)
-        self.now = -NEVER
-        self._tray = Tray()
+        context = Context(settings, locate)
+        self.now = self._written_now = -NEVER
         self._on_fault = on_fault
-        self.behaviour = BehaviourDesk(
-            (rule for rule in rules if rule.detector.desk == "behaviour"), context, self._tray
-        )
-        self.grants = GrantsDesk((rule for rule in rules if rule.detector.desk == "grants"), context, self._tray)
-        self.behaviour.on_met = self.grants.seen_accounts.add
-        self._filed_elsewhere = FILED_CALLS | EDGE_CALLS | self.grants.calls
+        self.desks = Desks(rules, context)
+        self.behaviour, self.grants = self.desks.behaviour, self.desks.grants
         self.incidents = IncidentsDesk((rule for rule in rules if rule.detector.desk == "incidents"), context)
         self.incidents.on_change = on_change
 
     @property
     def asked_for(self) -> frozenset[str]:
         """The calls whose parameters anybody reads: an event of another call may come without."""
-        return self._filed_elsewhere | self.behaviour.calls
+        return self.desks.asked_for
 
     def feed(self, events: Iterable[Event]) -> None:
         """Score and learn events; in their order a replay is exact."""
-        behaviour, grants, tray = self.behaviour, self.grants, self._tray
-        filed_elsewhere = self._filed_elsewhere
+        desks, behaviour, tray = self.desks, self.behaviour, self.desks.tray
+        filed_calls = desks.filed_calls
         for event in events:
             if event.at < behaviour.coverage_since:
-                behaviour.coverage_since = grants.coverage_since = event.at
+                desks.cover(event.at)
             if event.at > self.now:
                 self.now = event.at
             # A sign-in that failed is nobody's act: whose name was typed stands at the grants desk.
             actor = event.actor
             may_have_yielded = actor is not None and not event.facts & _FAILED and behaviour.observe(event, actor)
-            key = event.api.key
-            if key in filed_elsewhere:
+            if event.api.key in filed_calls:
                 may_have_yielded = True
-                if (deed := deed_of(event)) is not None:
-                    behaviour.observe_deed(event, deed)
-                if key in grants.calls:
-                    grants.observe(event)
-                if key in EDGE_CALLS and actor is not None and actor.type != "service":
-                    edge = edge_of(event, behaviour.session_facts(event))
-                    if edge is not None:
-                        tray.edges.append(edge)
-            if may_have_yielded and (tray.drafts or tray.changes or tray.edges or tray.faults):
+                desks.observe_call(event, actor)
+            if may_have_yielded and tray.holds_anything:
                 self._hand_on()
+
+    def forget(self) -> None:
+        """Let go of what is long over, for a process that runs for years: once a day of event time is often enough.
+
+        A replay never does: it shows all that it found.
+        """
+        self.behaviour.forget(self.now)
+        self._hand_on()
+        self.incidents.forget(self.now)
 
     def seed(self, inventory: Inventory) -> None:
         """Learn what an account held before the first event."""
         self.behaviour.seed(inventory)
         self.grants.seed(inventory)
 
+    def seed_keys(self, rows: Iterable[KeyRow], holds_at: int) -> None:
+        """Learn which keys there were at an instant before the first event."""
+        self.behaviour.seed_keys(rows, holds_at)
+
     def tick(self, now: int) -> None:
         """Let time pass to `now`: what it alone makes true becomes a finding, what has been quiet closes."""
         self.now = max(self.now, now)
         self.behaviour.sweep_due(self.now)
         self._hand_on()
-        self.incidents.tick(self.now)
+        self.incidents.pass_time(self.now)
 
     def findings(self) -> list[Finding]:
         """List all findings in their present state, by the time they opened, then by id; none that is suppressed."""
@@ -167,61 +147,47 @@ class Engine:
         profiles = self.behaviour.profiles
         return [_principal(profiles[arn]) for arn in sorted(profiles) if profiles[arn].stances]
 
-    def snapshot(self) -> bytes:
-        """Write the whole state as bytes."""
-        return msgspec.msgpack.encode(
-            EngineState(
-                STATE_VERSION,
-                self.now,
-                self.behaviour.coverage_since,
-                self.behaviour.profiles,
-                self.grants.accounts,
-                self.grants.seen_accounts,
-                self.incidents.matters,
-                self.incidents.classes,
-                self.incidents.early,
-                self.incidents.lineage.edges,
-            )
-        )
+    def changes(self) -> Iterator[Row]:
+        """Write the rows of state that changed since this was last asked; all of them, where it never was.
 
-    def restore(self, data: bytes) -> None:
-        """Take up the state that `snapshot` wrote; raises StateVersionError where the version is another."""
-        try:
-            version = msgspec.msgpack.decode(data, type=_Version).version
-            if version != STATE_VERSION:
-                raise StateVersionError(f"state has version {version}, this is for version {STATE_VERSION}")
-            state = msgspec.msgpack.decode(data, type=EngineState)
-        except msgspec.MsgspecError as error:
-            raise StateVersionError(f"state cannot be read: {error}") from None
-        self.now = state.now
-        self.behaviour.coverage_since = self.grants.coverage_since = state.coverage_since
-        self.behaviour.profiles = state.profiles
-        self.grants.accounts = state.accounts
-        self.grants.seen_accounts.clear()
-        self.grants.seen_accounts.update(state.seen_accounts)
-        self.incidents.restore(state.matters, state.classes, state.early, state.edges)
+        What is given counts as written: whoever cannot keep it must not go on.
+        """
+        yield from self.behaviour.changes()
+        yield from self.grants.changes()
+        yield from self.incidents.changes()
+        if self.now != self._written_now:
+            self._written_now = self.now
+            yield _NOW.row("engine", (), 0, self.now)
+
+    def restore(self, rows: Iterable[Row]) -> None:
+        """Take up the rows that `changes` wrote, in any order; raises StateVersionError where they cannot be read."""
+        desks: dict[str, list[Row]] = {}
+        for row in rows:
+            desks.setdefault(row.desk, []).append(row)
+        self.behaviour.restore(desks.get("behaviour", ()))
+        self.grants.restore(desks.get("grants", ()))
+        self.incidents.restore(desks.get("incidents", ()))
+        for each in by_kind(desks.get("engine", ())).get("now", ()):
+            self.now = self._written_now = _NOW.read(each)[1]
 
     def _hand_on(self) -> None:
         """Take what lies on the tray to the incidents desk, classes first."""
-        tray = self._tray
+        tray = self.desks.tray
         self.incidents.pass_time(self.now)
         for change in tray.changes:
             self.incidents.learn_class(change.arn, change.class_, change.tier)
         for edge in tray.edges:
             self.incidents.learn_edge(edge)
+        for switch in tray.switches:
+            self.incidents.learn_switch(switch)
+        for sighting in tray.sightings:
+            self.incidents.learn_sighting(sighting)
         for draft in tray.drafts:
             self.incidents.fold(draft)
         if self._on_fault is not None:
             for fault in tray.faults:
                 self._on_fault(fault)
-        tray.changes.clear()
-        tray.edges.clear()
-        tray.drafts.clear()
-        tray.faults.clear()
-
-
-class _Version(Struct):
-    version: int
+        tray.clear()
 
 
 def _principal(profile: Profile) -> Principal:

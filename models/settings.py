@@ -14,6 +14,8 @@ import msgspec
 from msgspec import Struct
 
 from models import routes, streaming
+from models.event import Event
+from models.network import Atlas, Locate, Network
 from models.routes import SINKS, Alert, Route, SinkSettings
 from models.streaming import Kafka, Stream
 
@@ -121,10 +123,15 @@ class Settings(Struct, frozen=True):
 
 
 class Context:
-    """What detectors ask of the organisation: known networks, users kept for emergencies, pipelines, scanners."""
+    """What detectors ask of the organisation: known networks, users kept for emergencies, pipelines, scanners, bait.
 
-    def __init__(self, settings: Settings | None = None) -> None:
+    ``locate`` says where an address is, where local databases are given.
+    """
+
+    def __init__(self, settings: Settings | None = None, locate: Locate | None = None) -> None:
         self.settings = settings or Settings()
+        self.atlas = Atlas(locate)
+        self.canaries = frozenset(self.settings.canaries.keys)
         self.suppressions = self.settings.suppressions
         networks = self.settings.networks
         self._known_networks = tuple(ip_network(block, strict=False) for block in (*networks.office, *networks.vpn))
@@ -133,6 +140,10 @@ class Context:
             ("pipeline", self.settings.pipelines.roles),
             ("scanner", self.settings.scanners.entities),
         )
+
+    def network_of(self, event: Event) -> Network | None:
+        """Tell the network that an event came from; None where it does not say."""
+        return self.atlas.of(event.record.source_ip_address, event.record.vpc_endpoint_id)
 
     def is_known_network(self, address: str | None) -> bool:
         """Say whether an address lies in an office or VPN network of the settings."""
@@ -145,6 +156,10 @@ class Context:
     def is_pipeline(self, arn: str) -> bool:
         """Say whether an entity is one that deploys."""
         return _matches(arn, self.settings.pipelines.roles)
+
+    def is_scanner(self, arn: str) -> bool:
+        """Say whether an entity is one that looks over the accounts with leave to do so."""
+        return _matches(arn, self.settings.scanners.entities)
 
     def notes(self, entity_arn: str, actor_arn: str | None, address: str | None) -> list[str]:
         """List what the settings say of whom a finding is about, of who did it, and of where they were."""

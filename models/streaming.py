@@ -57,6 +57,7 @@ class Topics(Struct, frozen=True):
 class Stream(Struct, frozen=True):
     """The topics, over how many shards state is spread, and for how long late events are waited for."""
 
+    group: str = "rolehawk"  # consumer group of the workers, and what the topics of their state begin with
     topics: Topics = Topics()
     shards: Annotated[int, Meta(ge=1, le=MAX_SHARDS)] = 8
     allowance_minutes: Annotated[int, Meta(ge=1, le=1_440)] = 15
@@ -77,6 +78,8 @@ def complaints(kafka: Kafka, stream: Stream) -> Iterator[str]:
             yield "kafka.tls: certificate_file and key_file go together"
         if tls.key_password_env is not None and tls.key_password_file is not None:
             yield "kafka.tls: give either key_password_env or key_password_file"
+    if not _TOPIC.fullmatch(stream.group):
+        yield f"stream.group: {stream.group!r} is no name: 1 to 249 letters, digits, dots, dashes and underscores"
     names = msgspec.structs.astuple(stream.topics)
     for name in names:
         if not _TOPIC.fullmatch(name) or name in (".", ".."):

@@ -112,6 +112,18 @@ class Cluster:
         finally:
             admin.close()
 
+    def partitions(self) -> dict[str, int]:
+        """Count the partitions of each topic that is there; raises KafkaUnusableError."""
+        from kafka.errors import KafkaError  # noqa: PLC0415 - an extra, which `admin` asks for
+
+        admin = self.admin()
+        try:
+            return {each["name"]: len(each["partitions"]) for each in admin.describe_topics()}
+        except KafkaError as error:
+            raise KafkaUnusableError(f"topics could not be listed: {error}") from None
+        finally:
+            admin.close()
+
     def _made(self, client: Callable[..., _Client], *topics: str, **more: Any) -> _Client:  # noqa: ANN401
         from kafka.errors import KafkaError  # noqa: PLC0415 - an extra
 

@@ -10,12 +10,25 @@ from msgspec import Struct
 from models.event import Event
 from models.finding import EntityRef
 from models.grants.allowed import Holding
-from models.grants.doors import Edits, edits_of, taken_back
-from models.grants.graph import RESOURCE_POLICY, TRUST, Graph, Holder, ManagedPolicy, Resource, joined
+from models.grants.doors import edits_of, taken_back
+from models.grants.doors.door import Edits
+from models.grants.doors.identity_center import is_provisioned
+from models.grants.graph import (
+    GRANT,
+    RESOURCE_POLICY,
+    TRUST,
+    Graph,
+    Holder,
+    ManagedPolicy,
+    Resource,
+    is_assignment,
+    joined,
+)
 
 Kind = Literal["identity", "trust", "resource", "holding"]
 
 _TYPES: Final = (
+    (":identitystore:::user/", "identity-center-user"),
     (":user/", "user"),
     (":role/", "role"),
     (":group/", "group"),
@@ -24,6 +37,7 @@ _TYPES: Final = (
     (":s3:::", "bucket"),
     (":kms:", "kms-key"),
     (":lambda:", "function"),
+    (":rolesanywhere:", "identity-provider"),
 )
 
 
@@ -49,17 +63,21 @@ class Change(Struct, frozen=True):
 
 
 def changes_of(event: Event, graph: Graph) -> tuple[Edits, list[Change]]:
-    """Read a call's edits, and compare what they leave with what is there."""
+    """Read a call's edits, and compare what they leave with what is there.
+
+    What Identity Center writes for a permission set is learned, and judged where the set changed.
+    """
     graph = taken_back(event, graph)
     edits = edits_of(event, graph)
-    if not edits:
+    if not edits or is_provisioned(event):
         return edits, []
     after = graph.after(edits)
     return edits, [each for arn in edits for each in _changes(arn, graph, after)]
 
 
-def entity_ref(arn: str) -> EntityRef:
-    """Name what an ARN is of."""
+def entity_ref(key: str) -> EntityRef:
+    """Name what a row's key is of: an ARN, or an assignment's principal."""
+    arn = key.partition(" in ")[0] if is_assignment(key) else key
     return EntityRef(arn, next((kind for mark, kind in _TYPES if mark in arn), "resource"))
 
 
@@ -74,6 +92,9 @@ def _changes(arn: str, before: Graph, after: Graph) -> Iterator[Change]:
         texts = before.resource(arn).policy, after.resource(arn).policy
         if texts[0] != texts[1]:
             yield _single(arn, RESOURCE_POLICY, "resource", texts, is_known=was is not None)
+        old, new = before.resource(arn).grants, after.resource(arn).grants
+        for grant in sorted(old.keys() ^ new.keys()):
+            yield _single(arn, f"{GRANT}{grant}", "trust", (old.get(grant), new.get(grant)), is_known=True)
 
 
 def _of_holder(arn: str, before: Graph, after: Graph) -> Iterator[Change]:
@@ -82,7 +103,7 @@ def _of_holder(arn: str, before: Graph, after: Graph) -> Iterator[Change]:
         yield _single(arn, TRUST, "trust", (was.trust, now.trust), is_known=was.trust is not None or now.is_known)
     (held, held_names), (holds, names) = before.holding(arn), after.holding(arn)
     texts_before, texts_after = _texts(before, arn), _texts(after, arn)
-    is_bound_anew = was.boundary != now.boundary
+    is_bound_anew = held.boundary != holds.boundary
     for subject in dict.fromkeys((*held_names, *names)):
         if texts_before.get(subject) == texts_after.get(subject) and not is_bound_anew:
             continue
@@ -99,9 +120,8 @@ def _of_holder(arn: str, before: Graph, after: Graph) -> Iterator[Change]:
 
 
 def _texts(graph: Graph, arn: str) -> dict[str, str | None]:
-    holder = graph.holder(arn)
     found: dict[str, str | None] = {}
-    for each in (holder, *map(graph.holder, holder.groups)):
+    for each in graph.sources(arn):
         found.update(each.inline)
         found.update((attached, graph.document(attached)) for attached in each.attached)
     return found

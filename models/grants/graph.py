@@ -10,29 +10,37 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Final
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from models.grants.allowed import Holding
 from models.grants.document import Policy, PolicyError, parse
 from models.grants.tables import managed_document
+from models.rows import Tracked
 
 MAX_ROWS: Final = 20_000  # holders, policies and resources of one account; the longest untouched goes first
 MAX_VERSIONS: Final = 5  # of a managed policy: AWS keeps no more
 MAX_DOCUMENT: Final = 65_536  # characters of a document that are kept
 MAX_NAMES: Final = 100  # policies of one holder, groups of one user
+MAX_GRANTS: Final = 100  # to other accounts, of one KMS key; further ones are not taken in
+MAX_SOURCES: Final = 200  # rows whose documents one holder has through groups, assignments and roles
 
 TRUST: Final = "trust"
 RESOURCE_POLICY: Final = "resource-policy"
+GRANT: Final = "grant/"  # and its id: what a KMS key is granted for
 
 
 class Holder(Struct, frozen=True, tag=True):
-    """A user, group, role or permission set: what it holds, and who may become it."""
+    """A user, group, role, permission set, assignment or profile: what it holds, and who may become it."""
 
     inline: dict[str, str] = {}  # policy name -> document
     attached: tuple[str, ...] = ()  # policy ARNs
     boundary: str | None = None  # policy ARN
-    groups: tuple[str, ...] = ()  # of a user: their ARNs
+    groups: tuple[
+        str, ...
+    ] = ()  # whose documents it has as well: a user's groups, an assignment's set, a profile's roles
+    session: str | None = None  # of a profile: the document that narrows its sessions
+    session_attached: tuple[str, ...] = ()  # managed policies that do
     trust: str | None = None  # of a role
     is_known: bool = False  # made in the trail, or in the inventory: what is not here, it does not hold
     assumed: tuple[str, ...] = ()  # policies and groups that the inventory alone tells of: since when, nobody knows
@@ -66,15 +74,23 @@ class Resource(Struct, frozen=True, tag=True):
 
     policy: str | None = None
     is_known: bool = False
+    grants: dict[str, str] = {}  # of a KMS key, to other accounts: grant id -> as a document; at most MAX_GRANTS
 
 
-Row = Holder | ManagedPolicy | Resource
+class Membership(Struct, frozen=True, tag=True):
+    """Who became a member of which group, by ids: some calls name the membership alone."""
+
+    user: str
+    group: str
+
+
+Row = Holder | ManagedPolicy | Resource | Membership
 
 
 class Graph(Struct):
     """The rows of one account, by ARN."""
 
-    rows: dict[str, Row] = {}
+    rows: Tracked[Row] = field(default_factory=Tracked)
 
     def apply(self, edits: Mapping[str, Row | None]) -> None:
         """Learn what a change leaves: a row for each ARN, or none where it is gone."""
@@ -87,7 +103,8 @@ class Graph(Struct):
 
     def after(self, edits: Mapping[str, Row | None]) -> Graph:
         """Give the rows as a change will leave them."""
-        changed = Graph(self.rows.copy())
+        changed = Graph()
+        changed.rows.update(self.rows)
         changed.apply(edits)
         return changed
 
@@ -109,18 +126,37 @@ class Graph(Struct):
             return managed_document(arn)
         return self.policy(arn).document
 
+    def sources(self, arn: str) -> Iterator[Holder]:
+        """List the rows whose documents a holder has: its own, its groups', its assignments'; at most MAX_SOURCES."""
+        waiting = {arn: None}
+        for _ in range(MAX_SOURCES):
+            if (each := next(iter(waiting), None)) is None:
+                return
+            del waiting[each]
+            holder = self.holder(each)
+            yield holder
+            waiting.update(dict.fromkeys(holder.groups))
+            if ":identitystore:" in each and not is_assignment(each):
+                waiting.update((key, None) for key, _ in self.holders() if key.startswith(f"{each}{_IN}"))
+
     def holding(self, arn: str) -> tuple[Holding, list[str]]:
         """Give all that a holder holds, through its groups too, and the name or ARN of each document."""
-        holder = self.holder(arn)
         names: list[str] = []
         policies: list[Policy] = []
-        for each in (holder, *map(self.holder, holder.groups)):
+        for each in self.sources(arn):
             for name, text in each.inline.items():
                 _add(policies, names, name, text)
             for attached in each.attached:
                 _add(policies, names, attached, self.document(attached))
-        boundary = None if holder.boundary is None else read(self.document(holder.boundary))
-        return Holding(tuple(policies), boundary), names
+        return Holding(tuple(policies), self._boundary(self.holder(arn))), names
+
+    def _boundary(self, holder: Holder) -> Policy | None:
+        """Give what a holder's rights are cut down to: its boundary, or what narrows a profile's sessions."""
+        if holder.boundary is not None:
+            return read(self.document(holder.boundary))
+        narrowing = [read(holder.session), *(read(self.document(each)) for each in holder.session_attached)]
+        statements = tuple(statement for each in narrowing if each is not None for statement in each.statements)
+        return Policy(statements) if statements else None
 
     def holders(self) -> Iterator[tuple[str, Holder]]:
         """List all holders."""
@@ -131,11 +167,24 @@ class Graph(Struct):
         direct = {arn for arn, each in self.holders() if policy in each.attached or each.boundary == policy}
         return sorted(direct | {member for group in direct for member in self.members(group)})
 
-    def members(self, group: str) -> list[str]:
-        """List a group's users."""
-        if ":group/" not in group:
+    def members(self, arn: str) -> list[str]:
+        """List a group's users, or to whom a permission set is assigned."""
+        if ":group/" not in arn and ":permissionSet/" not in arn:
             return []
-        return sorted(arn for arn, each in self.holders() if group in each.groups)
+        return sorted({key.partition(_IN)[0] for key, each in self.holders() if arn in each.groups})
+
+
+_IN: Final = " in "
+
+
+def assignment(principal: str, account: str) -> str:
+    """Key the row of what Identity Center assigned to a user or group in one account."""
+    return f"{principal}{_IN}{account}"
+
+
+def is_assignment(key: str) -> bool:
+    """Say whether a row is an assignment's."""
+    return _IN in key
 
 
 def _add(policies: list[Policy], names: list[str], name: str, text: str | None) -> None:

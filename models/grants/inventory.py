@@ -12,7 +12,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from models.entity import account_of, bare_arn
-from models.grants.doors import document_of
+from models.grants.doors.door import document_of
 from models.grants.graph import Holder, ManagedPolicy, Row
 from models.record import epoch, text_of
 

@@ -133,12 +133,12 @@ def _foreign(statement: Statement, accounts: list[str], outside: Outside) -> Bre
     severity = Severity.LOW if has_external_id else Severity.HIGH if unnamed else Severity.MEDIUM
     known = "not named in the settings" if unnamed else "a trusted third party's"
     ending = "an external id is asked for" if has_external_id else "no external id is asked for"
+    whom = f"account {', '.join((unnamed or accounts)[:5])} outside the organisation, {known}"
+    fix = "Name the account under [organisation] of the settings if it is yours or trusted"
+    if any(each.text.startswith("kms:") for each in statement.actions.patterns):  # a grant: there is no external id
+        return Breach("W9", severity, f"grants the use of a key to {whom}", f"{fix}; retire the grant if it is not.")
     return Breach(
-        "W9",
-        severity,
-        f"trusts account {', '.join((unnamed or accounts)[:5])} outside the organisation, {known}; {ending}",
-        "Name the account under [organisation] of the settings if it is yours or trusted; ask a third party for an "
-        "external id (sts:ExternalId).",
+        "W9", severity, f"trusts {whom}; {ending}", f"{fix}; ask a third party for an external id (sts:ExternalId)."
     )
 
 

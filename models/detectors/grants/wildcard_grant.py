@@ -12,7 +12,7 @@ from models.grants.allowed import Holding
 from models.grants.change import Change
 from models.grants.difference import difference
 from models.grants.doors import DOOR_CALLS
-from models.grants.graph import RESOURCE_POLICY, TRUST
+from models.grants.graph import GRANT, RESOURCE_POLICY, TRUST
 from models.grants.newly import new_weaknesses
 from models.grants.wildcards import Weakness, weaknesses
 
@@ -36,9 +36,9 @@ class WildcardGrant(Detector[GrantsState], frozen=True, kw_only=True):
     chain_stage: ClassVar[ChainStage | None] = "escalation"
     known_gaps: ClassVar[str] = (
         "Documents cut or masked in the trail. What a holder had before the trail began and no inventory told: it counts as "
-        "new when it is written again, with baseline `none`. Memberships of Identity Center groups, cluster access entries "
-        "and KMS grants are not resolved to policies. Where the settings do not list the organisation's accounts, one that the "
-        "trail shows only later counts as a stranger until then."
+        "new when it is written again, with baseline `none`. Identity Center's assignments and groups are known from the "
+        "trail alone; of a cluster's access policies the two that administer are judged. Where the settings do not list the "
+        "organisation's accounts, one that the trail shows only later counts as a stranger until then."
     )
     runbook: ClassVar[str] = (
         "Ask who granted it (actor.origin) what for, and put the narrower change in its place that each rule names under "
@@ -80,9 +80,7 @@ class WildcardGrant(Detector[GrantsState], frozen=True, kw_only=True):
         denied = event.is_denied
         severity = Severity.LOW if denied or is_latent else worst.severity
         name = cut(change.entity.arn.rsplit("/", 1)[-1].rsplit(":", 1)[-1])
-        what = {TRUST: "its trust policy", RESOURCE_POLICY: "its policy"}.get(
-            change.subject, f"policy {cut(change.subject.rsplit('/', 1)[-1])}"
-        )
+        what = _what(change.subject)
         by = doer(event)
         rules = list(dict.fromkeys(each.rule for each in ordered))
         is_exposed = any(each.rule == "W8" for each in ordered) and change.kind == "resource"
@@ -121,6 +119,14 @@ class WildcardGrant(Detector[GrantsState], frozen=True, kw_only=True):
 
 def _key(weakness: Weakness) -> tuple[Any, ...]:
     return weakness.rule, weakness.severity, weakness.actions, weakness.resources, weakness.is_latent, weakness.why
+
+
+def _what(subject: str) -> str:
+    if subject.startswith(GRANT):
+        return "a grant"
+    return {TRUST: "its trust policy", RESOURCE_POLICY: "its policy"}.get(
+        subject, f"policy {cut(subject.rsplit('/', 1)[-1])}"
+    )
 
 
 def _shown(weakness: Weakness) -> dict[str, Any]:

@@ -15,6 +15,9 @@ IAM = "iam.amazonaws.com"
 CUSTOM = f"arn:aws:iam::{ACCOUNT}:policy/team/shared"
 ADMIN = "arn:aws:iam::aws:policy/AdministratorAccess"
 SET = "arn:aws:sso:::permissionSet/ssoins-1/ps-1"
+SSO = "sso.amazonaws.com"
+PROFILE = f"arn:aws:rolesanywhere:eu-west-1:{ACCOUNT}:profile/p-1"
+_OBJECTS = {"bucketPolicy", "member", "memberId", "accessScope"}  # which CloudTrail writes as they are
 
 
 def document(action: Any = "s3:*", resource: Any = "*", **fields: Any) -> Json:
@@ -32,6 +35,7 @@ NARROW = document(["s3:GetObject", "s3:PutObject"], "arn:aws:s3:::reports/*")
 
 def call(
     name: str,
+    /,
     minutes: float = 0,
     source: str = IAM,
     by: Json | None = None,
@@ -40,7 +44,7 @@ def call(
 ) -> Json:
     """Make a control-plane write; documents become strings, as CloudTrail has them."""
     texts = {
-        key: json.dumps(value) if isinstance(value, dict) and key != "bucketPolicy" else value
+        key: json.dumps(value) if isinstance(value, dict) and key not in _OBJECTS else value
         for key, value in request.items()
     }
     return record(
@@ -51,6 +55,22 @@ def call(
 def put(doc: Json, minutes: float = 0, **fields: Any) -> Json:
     """Give role ``web`` an inline policy."""
     return {**call("PutRolePolicy", minutes, roleName="web", policyName="inline", policyDocument=doc), **fields}
+
+
+def assignment(minutes: float = 0, account: str = ACCOUNT, name: str = "CreateAccountAssignment", **more: Any) -> Json:
+    """Give the permission set to a group of Identity Center in one account."""
+    return call(
+        name, minutes, SSO, instanceArn="arn:aws:sso:::instance/ssoins-1", targetId=account, targetType="AWS_ACCOUNT",
+        permissionSetArn=SET, **{"principalType": "GROUP", "principalId": "g-1", **more},
+    )  # fmt: skip
+
+
+def cluster(policy: str, minutes: float = 0, verb: str = "Associate", **scope: Any) -> Json:
+    """Give role ``web`` an access policy in cluster ``prod``."""
+    return call(
+        f"{verb}AccessPolicy", minutes, "eks.amazonaws.com", name="prod", principalArn=f"arn:aws:iam::{ACCOUNT}:role/web",
+        policyArn=f"arn:aws:eks::aws:cluster-access-policy/{policy}", accessScope=scope or {"type": "cluster"},
+    )  # fmt: skip
 
 
 POSITIVE = [put(WIDE)]
@@ -127,6 +147,52 @@ DOORS: dict[str, tuple[list[Json], str, str]] = {  # calls, the entity's name, t
         [call("CreateKey", source="kms.amazonaws.com", policy=document("kms:*", Principal="*"),
               response={"keyMetadata": {"arn": f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/9"}})],
         "key/9", "resource-policy",
+    ),
+    "CreateAccountAssignment": (
+        [
+            call("AttachManagedPolicyToPermissionSet", source=SSO, permissionSetArn=SET, managedPolicyArn=ADMIN),
+            assignment(1),
+        ],
+        "group/g-1", ADMIN,
+    ),
+    "AddMemberToGroup": (
+        [
+            call("AttachManagedPolicyToPermissionSet", source=SSO, permissionSetArn=SET, managedPolicyArn=ADMIN),
+            assignment(1),
+            call("AddMemberToGroup", 2, source="sso-directory.amazonaws.com", groupId="g-1", member={"memberId": "u-1"}),
+        ],
+        "user/u-1", ADMIN,
+    ),
+    "CreateGroupMembership": (
+        [
+            call("AttachManagedPolicyToPermissionSet", source=SSO, permissionSetArn=SET, managedPolicyArn=ADMIN),
+            assignment(1),
+            call("CreateGroupMembership", 2, source="identitystore.amazonaws.com", groupId="g-1", memberId={"userId": "u-1"}),
+        ],
+        "user/u-1", ADMIN,
+    ),
+    "AssociateAccessPolicy": ([cluster("AmazonEKSClusterAdminPolicy")], "role/web", "AmazonEKSClusterAdminPolicy@prod"),
+    "CreateGrant": (
+        [call("CreateGrant", source="kms.amazonaws.com", keyId="1234", operations=["Decrypt"],
+              granteePrincipal="arn:aws:iam::999988887777:role/reader", response={"grantId": "abc"})],
+        "key/1234", "grant/abc",
+    ),
+    "CreateProfile": (
+        [
+            call("AttachRolePolicy", roleName="web", policyArn=ADMIN),
+            call("CreateProfile", 1, source="rolesanywhere.amazonaws.com", name="partner",
+                 roleArns=[f"arn:aws:iam::{ACCOUNT}:role/web"], response={"profile": {"profileArn": PROFILE}}),
+        ],
+        "profile/p-1", ADMIN,
+    ),
+    "UpdateProfile": (
+        [
+            call("AttachRolePolicy", roleName="web", policyArn=ADMIN),
+            call("CreateProfile", 1, source="rolesanywhere.amazonaws.com", name="partner", sessionPolicy=NARROW,
+                 roleArns=[f"arn:aws:iam::{ACCOUNT}:role/web"], response={"profile": {"profileArn": PROFILE}}),
+            call("UpdateProfile", 2, source="rolesanywhere.amazonaws.com", profileId="p-1", sessionPolicy=document("*")),
+        ],
+        "profile/p-1", ADMIN,
     ),
     "AddPermission": (
         [call("AddPermission20150331v2", source="lambda.amazonaws.com", functionName="job", principal="*",
@@ -362,7 +428,110 @@ def test_state_goes_on_after_a_round_trip() -> None:
     """The rows of the graph survive being stored."""
     first, second = Engine(rules(only=NAME)), Engine(rules(only=NAME))
     first.feed(events_of([put(WIDE)]))
-    second.restore(first.snapshot())
+    second.restore(list(first.changes()))
     second.feed(events_of([put(NARROW, 5)]))
     assert [each.close_reason for each in second.findings()] == ["resolved"]
-    assert run([put(WIDE)]).snapshot()
+    assert list(run([put(WIDE)]).changes())
+
+
+def test_an_assignment_counts_in_each_account() -> None:
+    """The same set for the same group in another account is new there; taken back, it closes; a user needs no group."""
+    attach = call("AttachManagedPolicyToPermissionSet", source=SSO, permissionSetArn=SET, managedPolicyArn=ADMIN)
+    twice = findings([attach, assignment(1), assignment(2, OTHER_ACCOUNT), assignment(3)], only=NAME)
+    (group,) = [each for each in twice if each.entity.arn == "arn:aws:identitystore:::group/g-1"]
+    assert (group.entity.type, group.evidence_count, group.severity) == ("group", 2, "critical")
+    over = findings([attach, assignment(1), assignment(5, name="DeleteAccountAssignment")], only=NAME)
+    assert [each.status for each in over if each.entity.type == "group"] == ["closed"]
+    (person,) = [
+        each
+        for each in findings([attach, assignment(1, principalType="USER", principalId="u-1")], only=NAME)
+        if each.entity.type == "identity-center-user"
+    ]
+    assert person.entity.arn == "arn:aws:identitystore:::user/u-1"
+
+
+def test_what_a_set_newly_allows_affects_whom_it_is_assigned_to() -> None:
+    """A set that widens is one finding, with the groups and users that have it."""
+    calls = [
+        assignment(), assignment(1, principalType="USER", principalId="u-1"),
+        call("PutInlinePolicyToPermissionSet", 2, SSO, permissionSetArn=SET, inlinePolicy=WIDE),
+    ]  # fmt: skip
+    (found,) = findings(calls, only=NAME)
+    assert (found.entity.type, found.affected_count) == ("permission-set", 2)
+
+
+def test_a_membership_that_ends_is_known_by_its_id() -> None:
+    """DeleteGroupMembership names the membership alone; RemoveMemberFromGroup both ends."""
+    calls = [
+        call("AttachManagedPolicyToPermissionSet", source=SSO, permissionSetArn=SET, managedPolicyArn=ADMIN),
+        assignment(1),
+    ]
+    store, directory = "identitystore.amazonaws.com", "sso-directory.amazonaws.com"
+    joins = call(
+        "CreateGroupMembership", 2, store, groupId="g-1", memberId={"userId": "u-1"}, response={"membershipId": "m-1"}
+    )
+    for leaves in (
+        call("DeleteGroupMembership", 9, store, membershipId="m-1"),
+        call("RemoveMemberFromGroup", 9, directory, groupId="g-1", member={"memberId": "u-1"}),
+    ):
+        found = findings([*calls, joins, leaves], only=NAME)
+        assert [each.status for each in found if each.entity.type == "identity-center-user"] == ["closed"]
+    assert findings([call("DeleteGroupMembership", 9, store, membershipId="m-9")], only=NAME) == []
+
+
+def test_what_identity_center_writes_belongs_to_the_change_that_caused_it() -> None:
+    """The role that it makes in an account for a set is no finding of its own; one of the same name by hand is."""
+    attach = call("AttachRolePolicy", roleName="AWSReservedSSO_Admin_0123456789abcdef", policyArn=ADMIN)
+    by_it = {**attach, "userIdentity": {**role("admin", "x"), "invokedBy": SSO}}
+    linked = {
+        **attach,
+        "userIdentity": role("AWSServiceRoleForSSO", "SSO", path="/aws-service-role/sso.amazonaws.com/"),
+    }
+    assert findings([by_it], only=NAME) == findings([linked], only=NAME) == []
+    assert len(findings([attach], only=NAME)) == 1
+
+
+@pytest.mark.parametrize(
+    "harmless",
+    [
+        cluster("AmazonEKSViewPolicy"),
+        cluster("AmazonEKSClusterAdminPolicy", type="namespace", namespaces=["shop"]),
+        call("CreateGrant", source="kms.amazonaws.com", keyId="1234", granteePrincipal="rds.eu-west-1.amazonaws.com"),
+        call("CreateGrant", source="kms.amazonaws.com", keyId="1", granteePrincipal=f"arn:aws:iam::{ACCOUNT}:role/x"),
+        call("CreateProfile", source="rolesanywhere.amazonaws.com", name="p", roleArns=[f"arn:aws:iam::{ACCOUNT}:role/x"]),
+        call("AddMemberToGroup", source="sso-directory.amazonaws.com", groupId="g-1", member={"memberId": "u-1"}),
+        assignment(),
+        assignment(principalType="GROUP", principalId=7),
+    ],
+)  # fmt: skip
+def test_doors_that_grant_nothing_wide(harmless: Json) -> None:
+    """A viewer, an administrator of one namespace, a service's or an own grant, a profile or group that holds nothing."""
+    assert findings([harmless], only=NAME) == []
+
+
+def test_a_grant_that_is_retired_closes() -> None:
+    """RevokeGrant names key and grant, RetireGrant perhaps the grant alone."""
+    (made, *_), entity, _ = DOORS["CreateGrant"]
+    for over in (
+        call("RevokeGrant", 9, "kms.amazonaws.com", keyId="1234", grantId="abc"),
+        record("RetireGrant", user("erin"), 9, eventSource="kms.amazonaws.com", additionalEventData={"grantId": "abc"}),
+    ):
+        (found,) = findings([made, over], only=NAME)
+        assert found.entity.arn.endswith(entity)
+        assert (found.status, found.severity) == ("closed", "high")
+
+
+def test_a_session_policy_narrows_a_profile() -> None:
+    """A profile whose sessions are narrowed to little grants no more than that, whatever its role holds."""
+    calls = DOORS["UpdateProfile"][0][:2]
+    assert [each.entity.type for each in findings(calls, only=NAME)] == ["role"]
+
+
+def test_an_access_policy_that_is_taken_back_closes() -> None:
+    """Disassociated, or with the whole access entry."""
+    for over in (
+        cluster("AmazonEKSClusterAdminPolicy", 9, "Disassociate"),
+        call("DeleteAccessEntry", 9, "eks.amazonaws.com", name="prod", principalArn=f"arn:aws:iam::{ACCOUNT}:role/web"),
+    ):
+        (found,) = findings([cluster("AmazonEKSClusterAdminPolicy"), over], only=NAME)
+        assert (found.status, found.severity) == ("closed", "high")
