@@ -6,10 +6,12 @@ of time yields goes to the tray: drafts and session edges for the incidents desk
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from heapq import heapify, heappop, heappush
 from typing import Any, Final, NamedTuple
 
+from models.behaviour.evidence import Origin, origin_of
 from models.behaviour.filing import Deed, trust_facts
 from models.behaviour.instances import INSTANCE, Instances, Place, learn_place, place_of
 from models.behaviour.keys import Key, KeyAct, KeyRow, claim, key_of
@@ -86,6 +88,7 @@ class BehaviourDesk:
         self._due: list[tuple[int, str]] = []  # when entities are to be swept, a heap; outdated entries are skipped
         self._due_at: dict[str, int] = {}  # entity -> the entry that counts
         self._written_coverage = NEVER
+        self.begun: Counter[Origin] = Counter()  # sessions that began to act since this process did, for who measures
 
     def observe(self, event: Event, actor: Actor) -> bool:
         """Score and learn what an entity itself does; says whether anything may lie on the tray."""
@@ -100,6 +103,7 @@ class BehaviourDesk:
         session = profile.sessions.get(event.session_name)
         if session is None or at - session.last_at > SESSION_GAP_S or at > session.ends_at:
             session = profile.session_at(event.session_name, at)
+            self.begun[origin_of(event.facts)] += 1
         facts = event.facts
         found = self._find_out(event, actor, profile) if facts & _TELLING else _NOTHING
         is_worth_a_look = facts & ~session.facts or facts & self._facts or found.facts or event.api.key in self.calls
