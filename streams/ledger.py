@@ -220,7 +220,7 @@ class Ledger:
             told, severity = delivery.telling if delivery.is_due else ("trigger", delivery.heard_severity)
             earlier = (delivery.doubt, delivery.doubt_severity)
             is_in_doubt = earlier == (told, severity)
-            begun_at = begun_at if is_in_doubt else now
+            begun_at = begun_at if is_in_doubt else float(now)
             before = delivery.standing
             if not is_repeat:
                 delivery.doubt, delivery.doubt_severity = told, severity
