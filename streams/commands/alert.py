@@ -6,8 +6,8 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable
-from contextlib import ExitStack, suppress
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from models.settings import Settings
     from streams.alert import Couriers, Desk
     from streams.ledger import Ledger
+    from streams.metrics import Metrics
     from streams.sinks.sink import Sink
     from streams.sources.findings import Line
 
@@ -29,6 +30,15 @@ UNDELIVERED = 4
 MAX_COMPLAINTS = 10  # of lines that are no findings; all are counted
 GROUP = "rolehawk-alert"
 _NO_EXTRA = "alert needs the extra `alert`: pip install 'rolehawk[alert]'"
+
+
+def _address(_context: click.Context, param: click.Parameter, value: str | None) -> tuple[str, int] | None:
+    if value is None:
+        return None
+    host, _, port = value.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > 65_535:
+        raise click.BadParameter(f"{value!r} is no HOST:PORT", param=param)
+    return host.strip("[]"), int(port)
 
 
 @click.command(epilog=f"{EXIT_STATUS} 4: something could not be delivered within --wait-minutes, or was refused.")
@@ -51,6 +61,7 @@ _NO_EXTRA = "alert needs the extra `alert`: pip install 'rolehawk[alert]'"
     show_default=True,
     help="After the last finding of PATH: for how long to go on trying.",
 )
+@click.option("--listen", metavar="HOST:PORT", callback=_address, help="Serve /metrics there.")
 @click.option("--strict", is_flag=True, help="Exit with 3 if a line was no finding.")
 @click.option("-q", "--quiet", is_flag=True, help="No summary: only errors on stderr.")
 @click.pass_context
@@ -62,6 +73,7 @@ def alert(
     state: Path | None,
     kafka: str | None,
     wait_minutes: float,
+    listen: tuple[str, int] | None,
     **flags: bool,
 ) -> None:
     """Tell PagerDuty, Alertmanager or a webhook what was found.
@@ -99,7 +111,8 @@ def alert(
         except (SecretError, LedgerError) as error:
             raise Unusable(str(error)) from None
         closing.callback(ledger.close)
-        job = _Job(loaded, sinks, ledger)
+        metrics = None if listen is None else closing.enter_context(_metrics_at(*listen))
+        job = _Job(loaded, sinks, ledger, metrics)
         if flags["dry_run"]:
             job.read(paths)
             _print(foreseen(ledger, sinks, time.time()))
@@ -116,12 +129,15 @@ def alert(
 class _Job:
     """One run of the command."""
 
-    def __init__(self, settings: Settings, sinks: dict[str, Sink], ledger: Ledger) -> None:
+    def __init__(
+        self, settings: Settings, sinks: dict[str, Sink], ledger: Ledger, metrics: Metrics | None = None
+    ) -> None:
         from streams.alert import Courier, Couriers, Desk  # noqa: PLC0415 - loaded by now
 
         self._settings = settings
         self._ledger = ledger
         self._sinks = sinks
+        self._metrics = metrics
         self._outcomes: Counter[tuple[str, str]] = Counter()
         self._desk: Desk = Desk(settings, ledger, self._count)
         digest_s = settings.alert.digest_minutes * 60
@@ -191,6 +207,7 @@ class _Job:
                 polled = consumer.poll(timeout_ms=500)
                 messages = [message for batch in polled.values() for message in batch]
                 if not messages:
+                    self._measure()
                     continue
                 places = ((f"{each.topic}/{each.partition}", each.offset, each.value) for each in messages)
                 self._take([Line(file, offset, value) for file, offset, value in places if value is not None])
@@ -214,13 +231,35 @@ class _Job:
                     complain(f"{line.file}, {line.number}: {error}")
         self.findings += len(findings)
         self._desk.take(findings)
+        self._measure()
 
     def _count(self, sink: str, outcome: str, number: int) -> None:
         self._outcomes[sink, outcome] += number
+        if self._metrics is not None:
+            self._metrics.count("rolehawk_alert_deliveries_total", number, sink, outcome)
+
+    def _measure(self) -> None:
+        if self._metrics is not None:
+            self._metrics.waiting(self._ledger.waiting(time.time()))
 
     def _check_couriers(self) -> None:
         for error in self._couriers.faults:
             raise Unusable(f"the state: {type(error).__name__}: {error}") from error
+
+
+@contextmanager
+def _metrics_at(host: str, port: int) -> Iterator[Metrics]:
+    """Serve metrics while the body runs; raises Unusable where the port cannot be had."""
+    from streams.metrics import Metrics, served  # noqa: PLC0415 - loads the engine
+
+    metrics = Metrics()
+    with ExitStack() as serving:
+        try:
+            found = serving.enter_context(served(metrics, host, port))
+        except OSError as error:
+            raise Unusable(f"{host}:{port}: {error.strerror or error}") from None
+        say(f"metrics     http://{host}:{found}/metrics")
+        yield metrics
 
 
 def _check_routes(settings: Settings) -> None:
