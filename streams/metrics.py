@@ -169,6 +169,12 @@ class Metrics:
                     labels = each.detector, each.severity, each.account_id
                     self._open[each.finding_id] = self._add("rolehawk_findings_open", 1, labels)
 
+    def forget_open(self) -> None:
+        """Let go of the findings that are open: another process has them now."""
+        with self._lock:
+            self._open.clear()
+            self._set("rolehawk_findings_open", dict.fromkeys(self._values["rolehawk_findings_open"], 0))
+
     def failed(self, fault: Fault) -> None:
         """Count an event at which a detector raised."""
         self.count("rolehawk_detector_errors_total", 1, fault.detector)

@@ -103,6 +103,7 @@ class Options:
     since: Moment | None = None
     until: Moment | None = None
     read_since: Moment | None = None
+    read_until: Moment | None = None
     account: tuple[str, ...] = ()
     entity: tuple[str, ...] = ()
     detector: tuple[str, ...] = ()
@@ -156,6 +157,28 @@ settings_option = click.option(
     metavar="FILE",
     type=click.Path(path_type=Path),
     help=f"Settings; {SETTINGS_FILE} here, if there is one.",
+)
+
+
+def _address(_context: click.Context, param: click.Parameter, value: str) -> tuple[str, int]:
+    host, _, port = value.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > 65_535:
+        raise click.BadParameter(f"{value!r} is no HOST:PORT", param=param)
+    return host.strip("[]"), int(port)
+
+
+listen_option = click.option(
+    "--listen",
+    metavar="HOST:PORT",
+    default="127.0.0.1:9464",
+    show_default=True,
+    callback=_address,
+    help="Serve /metrics there; port 0 is a free one.",
+)
+kafka_option = click.option(
+    "--kafka",
+    metavar="HOST:PORT,...",
+    help="Where Kafka is; if not given, KAFKA_BOOTSTRAP_SERVERS, else [kafka] bootstrap of the settings.",
 )
 reading_options = _options(
     settings_option,

@@ -54,7 +54,7 @@ def summary_of(result: Result, shown: list[Finding] | None) -> list[str]:
         lines.append(f"repaired    {counted(summary.repaired, 'record')} with an odd value, read all the same")
     if summary.rejected:
         lines.append(f"REJECTED    {counted(summary.rejected, 'record')} could not be read; --rejects FILE keeps all")
-    lines += [f"            {_sample(each)}" for each in summary.samples[:MAX_SAMPLES]]
+    lines += [f"            {sample(each)}" for each in summary.samples[:MAX_SAMPLES]]
     classes: Counter[str] = Counter(each.class_ for each in result.principals)
     lines.append(f"principals  {tally(len(result.principals), classes, CLASSES)}")
     if shown is not None:
@@ -88,7 +88,8 @@ def _extent(summary: Summary) -> str:
     return f" from {iso(summary.first_at)} to {iso(summary.last_at)}"
 
 
-def _sample(rejected: Rejected) -> str:
+def sample(rejected: Rejected) -> str:
+    """Name one that was rejected, and why."""
     field = f", {rejected.field}" if rejected.field else ""
     return f"{rejected.file}, record {rejected.record}{field}: {rejected.reason}"
 
