@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from hashlib import sha256
+from math import inf
 from threading import Event, Thread
 from typing import Any, Final
 
@@ -45,10 +46,13 @@ class Desk:
         self._clock = clock
         self.unrouted = 0  # findings that no route names a sink for
 
-    def take(self, findings: Iterable[Finding]) -> None:
-        """Take in changes of findings, in the order in which they came; all is on disk when it returns."""
+    def take(self, findings: Iterable[Finding], *, is_history: bool = False) -> None:
+        """Take in changes of findings, in the order in which they came; all is on disk when it returns.
+
+        Those of history, from before the stream began, are no pages, however young.
+        """
         now = self._clock()
-        decide = partial(wanted, alert=self._settings.alert, now=now)
+        decide = partial(wanted, alert=self._settings.alert, now=inf if is_history else now)
         held: Counter[str] = Counter()
         with self._ledger.writing():
             for finding in findings:

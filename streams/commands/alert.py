@@ -8,13 +8,14 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from itertools import groupby
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
 import click
 
-from streams.options import load_settings, settings_option
+from streams.options import address, kafka_option, load_settings, settings_option
 from streams.output import EXIT_STATUS, REJECTED, Unusable, abandon_stdout, complain, say
 from streams.summary import counted
 
@@ -32,15 +33,6 @@ GROUP = "rolehawk-alert"
 _NO_EXTRA = "alert needs the extra `alert`: pip install 'rolehawk[alert]'"
 
 
-def _address(_context: click.Context, param: click.Parameter, value: str | None) -> tuple[str, int] | None:
-    if value is None:
-        return None
-    host, _, port = value.rpartition(":")
-    if not host or not port.isdecimal() or int(port) > 65_535:
-        raise click.BadParameter(f"{value!r} is no HOST:PORT", param=param)
-    return host.strip("[]"), int(port)
-
-
 @click.command(epilog=f"{EXIT_STATUS} 4: something could not be delivered within --wait-minutes, or was refused.")
 @click.argument("paths", metavar="[PATH]...", nargs=-1)
 @settings_option
@@ -50,7 +42,7 @@ def _address(_context: click.Context, param: click.Parameter, value: str | None)
     type=click.Path(path_type=Path, file_okay=False),
     help="Keep in DIR what every sink has been told; needed but for --dry-run.",
 )
-@click.option("--kafka", metavar="HOST:PORT", help="Where Kafka is, if not as the settings or the environment say.")
+@kafka_option
 @click.option("--dry-run", is_flag=True, help="Print what would be sent, and change nothing.")
 @click.option("--dead-letters", is_flag=True, help="Print what sinks refused, with the reason, and do nothing else.")
 @click.option("--retry-dead-letters", is_flag=True, help="Try again what was refused.")
@@ -61,7 +53,7 @@ def _address(_context: click.Context, param: click.Parameter, value: str | None)
     show_default=True,
     help="After the last finding of PATH: for how long to go on trying.",
 )
-@click.option("--listen", metavar="HOST:PORT", callback=_address, help="Serve /metrics there.")
+@click.option("--listen", metavar="HOST:PORT", callback=address, help="Serve /metrics there.")
 @click.option("--strict", is_flag=True, help="Exit with 3 if a line was no finding.")
 @click.option("-q", "--quiet", is_flag=True, help="No summary: only errors on stderr.")
 @click.pass_context
@@ -190,6 +182,7 @@ class _Job:
     def _follow(self, kafka: str | None) -> None:
         """Take in the findings topic for ever. Offsets are committed when the ledger is."""
         from streams.kafka import Cluster, KafkaUnusableError  # noqa: PLC0415 - an extra
+        from streams.seeding import HISTORY_HEADER  # noqa: PLC0415
         from streams.sources.findings import Line  # noqa: PLC0415
 
         topic = self._settings.stream.topics.findings
@@ -209,8 +202,10 @@ class _Job:
                 if not messages:
                     self._measure()
                     continue
-                places = ((f"{each.topic}/{each.partition}", each.offset, each.value) for each in messages)
-                self._take([Line(file, offset, value) for file, offset, value in places if value is not None])
+                for is_history, batch in groupby(messages, lambda each: HISTORY_HEADER in dict(each.headers)):
+                    places = ((f"{each.topic}/{each.partition}", each.offset, each.value) for each in batch)
+                    lines = [Line(file, offset, value) for file, offset, value in places if value is not None]
+                    self._take(lines, is_history=is_history)
                 with suppress(KafkaError):  # read again, and passed over: the ledger knows each finding's revision
                     consumer.commit()
         except KafkaError as error:
@@ -218,7 +213,7 @@ class _Job:
         finally:
             consumer.close(autocommit=False)
 
-    def _take(self, lines: list[Line]) -> None:
+    def _take(self, lines: list[Line], *, is_history: bool = False) -> None:
         from streams.sources.findings import FindingError, decode  # noqa: PLC0415 - loaded by now
 
         findings = []
@@ -230,7 +225,7 @@ class _Job:
                 if self.rejected <= MAX_COMPLAINTS:
                     complain(f"{line.file}, {line.number}: {error}")
         self.findings += len(findings)
-        self._desk.take(findings)
+        self._desk.take(findings, is_history=is_history)
         self._measure()
 
     def _count(self, sink: str, outcome: str, number: int) -> None:
