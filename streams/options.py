@@ -160,7 +160,10 @@ settings_option = click.option(
 )
 
 
-def _address(_context: click.Context, param: click.Parameter, value: str) -> tuple[str, int]:
+def address(_context: click.Context, param: click.Parameter, value: str | None) -> tuple[str, int] | None:
+    """Read HOST:PORT."""
+    if value is None:
+        return None
     host, _, port = value.rpartition(":")
     if not host or not port.isdecimal() or int(port) > 65_535:
         raise click.BadParameter(f"{value!r} is no HOST:PORT", param=param)
@@ -172,7 +175,7 @@ listen_option = click.option(
     metavar="HOST:PORT",
     default="127.0.0.1:9464",
     show_default=True,
-    callback=_address,
+    callback=address,
     help="Serve /metrics there; port 0 is a free one.",
 )
 kafka_option = click.option(
