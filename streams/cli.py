@@ -14,6 +14,7 @@ from pathlib import Path
 
 import click
 
+from streams.commands.alert import alert
 from streams.commands.broker import broker
 from streams.commands.detectors import detectors
 from streams.commands.ingest import ingest
@@ -48,7 +49,7 @@ def rolehawk(context: click.Context) -> None:
 
 
 _COMMANDS = (
-    replay, principals, explain, detectors, simulate, check_policy, diff_policy, broker, ingest, seed, worker,
+    replay, principals, explain, detectors, simulate, check_policy, diff_policy, broker, ingest, seed, worker, alert,
 )  # fmt: skip
 
 for _command in _COMMANDS:

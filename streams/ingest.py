@@ -24,16 +24,12 @@ from streams.batches import Original, OriginalLines, Receipt
 from streams.checkpoint import Checkpoint, default_folder
 from streams.kafka import Cluster
 from streams.order import Merge, SpillSort
-from streams.pipe import OnCount, Pipe, Summary
+from streams.pipe import OnCount, Pipe, Summary, unheard
 from streams.sources import lookup, s3, sqs
 from streams.sources.files import OnBytes, Source, find
 from streams.sources.sqs import Notice, NoticeError, Queue, objects_in
 
 MAX_ROUND: Final = 20_000  # records that a queue told of which are put in order together
-
-
-def _nothing(*_: object) -> None:
-    """Tell nobody."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,10 +42,10 @@ class Request:
     state: Path | None = None  # the folder of the checkpoint
     read_since: int | None = None  # seconds since 1970, UTC
     stopping: Flag = field(default_factory=Flag)  # a queue is read until it is set
-    on_count: OnCount = _nothing  # see `streams.pipe.Pipe`
-    on_words: Callable[[str], None] = _nothing
+    on_count: OnCount = unheard  # see `streams.pipe.Pipe`
+    on_words: Callable[[str], None] = unheard
     on_bytes: OnBytes | None = None
-    on_total: OnBytes = _nothing  # how many bytes are to be read, once that is known
+    on_total: OnBytes = unheard  # how many bytes are to be read, once that is known
 
 
 def ingest(request: Request) -> Summary:

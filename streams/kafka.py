@@ -25,6 +25,8 @@ _Client = TypeVar("_Client")
 
 BOOTSTRAP_VARIABLE: Final = "KAFKA_BOOTSTRAP_SERVERS"
 MAX_MESSAGE_BYTES: Final = 1_000_000  # of one message's value: a broker takes 1 MiB, key and framing among it
+CONNECT_TIMEOUT_MS: Final = 10_000  # in which a broker must answer when a client is made
+RECONNECT_MS: Final = 2_000  # at most between two tries to reach a broker that is down
 MAX_SECRET_BYTES: Final = 65_536
 _NO_EXTRA: Final = "needs the extra `stream`: pip install 'rolehawk[stream]'"
 
@@ -147,6 +149,8 @@ class Cluster:
                 *topics,
                 bootstrap_servers=list(self.bootstrap),
                 client_id="rolehawk",
+                bootstrap_timeout_ms=CONNECT_TIMEOUT_MS,
+                reconnect_backoff_max_ms=RECONNECT_MS,
                 security_protocol=credentials.security_protocol,
                 sasl_mechanism=credentials.mechanism,
                 sasl_plain_username=credentials.username,

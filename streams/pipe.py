@@ -22,6 +22,10 @@ _DAY_MS: Final = 86_400_000
 OnCount = Callable[[str, int], None]
 
 
+def unheard(*_: object) -> None:
+    """Tell nobody."""
+
+
 @dataclass
 class Summary:
     """What was ingested, for the summary on stderr."""
@@ -50,10 +54,10 @@ class Pipe:
         cluster: Cluster,
         settings: Settings,
         *,
-        read_since: int | None,
-        on_count: OnCount,
-        on_words: Callable[[str], None],
-        on_bytes: OnBytes | None,
+        read_since: int | None = None,
+        on_count: OnCount = unheard,
+        on_words: Callable[[str], None] = unheard,
+        on_bytes: OnBytes | None = None,
     ) -> None:
         topics, stream = settings.stream.topics, settings.stream
         cluster.make_topics(
@@ -78,15 +82,14 @@ class Pipe:
         One that S3 would not give leaves its receipt unacknowledged, to be read again another time. Raises AwsError
         where S3 gives nothing any more.
         """
-        summary, others = self.summary, len(self._files.others)
+        summary = self.summary
         for batch in self._files.read(source, opened):
             error = self._files.error
             if isinstance(error, AwsError) and not error.is_gone:
                 self._leave(source, receipt, error)
                 return
             yield self.take(batch, receipt)
-        summary.files += 1
-        summary.others += len(self._files.others) - others
+        summary.files, summary.others = self._files.files - summary.unread, len(self._files.others)
         self._unread = 0
         if receipt is not None:
             receipt.acknowledge()

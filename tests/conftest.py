@@ -17,6 +17,7 @@ from uuid import uuid4
 import pytest
 
 from streams.broker import Broker, BrokerError
+from tests.streams.topics import Topics
 
 SECRET = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"  # AWS's own example
 
@@ -135,6 +136,12 @@ def aws(aws_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
 def unique() -> str:
     """Give a word that no other test has, for the names of topics and groups."""
     return uuid4().hex[:12]
+
+
+@pytest.fixture
+def topics(broker: SharedBroker, unique: str) -> Topics:
+    """Give names of topics that are the test's own, on the broker that all tests share."""
+    return Topics(broker.bootstrap, unique)
 
 
 def _started(folder: Path) -> Broker:

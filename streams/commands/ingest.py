@@ -77,6 +77,7 @@ def ingest(context: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - c
     from streams.ingest import Request  # noqa: PLC0415
     from streams.ingest import ingest as run_ingest  # noqa: PLC0415
     from streams.kafka import Cluster, KafkaUnusableError  # noqa: PLC0415
+    from streams.pipe import unheard  # noqa: PLC0415
     from streams.progress import copying  # noqa: PLC0415
     from streams.sources.aws import AwsError  # noqa: PLC0415
 
@@ -92,9 +93,9 @@ def ingest(context: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - c
                     state=options.state,
                     read_since=None if options.read_since is None else options.read_since.seconds,
                     stopping=stopping,
-                    on_words=_unheard if options.quiet else say,
+                    on_words=unheard if options.quiet else say,
                     on_bytes=None if bar is None else bar.advance,
-                    on_total=_unheard if bar is None else bar.expect,
+                    on_total=unheard if bar is None else bar.expect,
                 )
             )
         except (KafkaUnusableError, AwsError, CheckpointError) as error:
@@ -156,7 +157,3 @@ def _summary_of(summary: Summary) -> list[str]:
     lines += [f"            {sample(each)}" for each in summary.samples]
     rate = round(summary.sent / max(summary.elapsed_s, 1e-9))
     return [*lines, f"took        {summary.elapsed_s:,.1f} s, {rate:,} events per second"]
-
-
-def _unheard(_: object) -> None:
-    """Tell nobody."""

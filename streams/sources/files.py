@@ -11,6 +11,7 @@ import stat
 import sys
 from collections.abc import Callable, Iterator
 from glob import iglob
+from io import BytesIO
 from typing import Final, cast
 
 from isal import igzip_lib
@@ -156,6 +157,18 @@ class FileReader:
 def inflated(source: Source) -> Iterator[bytes]:
     """Give the content of a file, decompressed if it is gzip, in chunks."""
     return iter(_Inflated(source, None))
+
+
+def inflate(value: bytes, most: int) -> tuple[bytes, str]:
+    """Decompress bytes if they are gzip, to so many bytes at most; gives them, and what was wrong."""
+    stream = _Inflated(Source("", False, len(value)), None, BytesIO(value))
+    chunks: list[bytes] = []
+    size = 0
+    for chunk in stream:
+        if (size := size + len(chunk)) > most:
+            return b"", f"more than {most:,} bytes once it is decompressed"
+        chunks.append(chunk)
+    return b"".join(chunks), stream.fault
 
 
 def begins_at(source: Source) -> int | None:

@@ -16,8 +16,7 @@ from streams.sources.aws import client, told
 from streams.sources.s3 import Object, delivered_at, is_left_out
 
 SCHEME: Final = "sqs://"
-WAIT_S: Final = 5  # of one long poll: as long as a stop may take
-VISIBILITY_S: Final = 300  # for which a message that was received is not given to others
+WAIT_S: Final = 2  # of one long poll: as long as a stop may take
 AT_ONCE: Final = 10  # messages received or deleted in one call: as many as SQS allows
 MAX_WRAPPED: Final = 3  # a notification in SNS in EventBridge
 
@@ -51,10 +50,7 @@ class Queue:
         """Wait some seconds for messages; gives none where none came."""
         with told():
             answer = client("sqs").receive_message(
-                QueueUrl=self.url,
-                MaxNumberOfMessages=AT_ONCE,
-                WaitTimeSeconds=WAIT_S,
-                VisibilityTimeout=VISIBILITY_S,
+                QueueUrl=self.url, MaxNumberOfMessages=AT_ONCE, WaitTimeSeconds=WAIT_S
             )
         return [Notice(each["MessageId"], each["ReceiptHandle"], each["Body"]) for each in answer.get("Messages", [])]
 
