@@ -19,14 +19,13 @@ from isal import igzip
 from models.record import encode
 from models.trail import Batch, Rejected, pieces
 from streams.closing import complete_until
-from streams.filing import NEVER, Filer, Unfiled
+from streams.filing import NEVER, QUIET_S, Filer, Unfiled
 from streams.keeper import Event
 from streams.outbox import Outbox
 
 LINGER_S: Final = 0.2  # how long events wait for others that go to the same shard
 TICK_S: Final = 1.0  # how often all shards are told the time, while events come
 TICKS_AFTER: Final = 3  # ticks after the last event
-IDLE_S: Final = 60.0  # without events, a partition no longer holds the time of others back
 MAX_ROUNDS: Final = 20  # that wait for Kafka; then no more is read until one is done
 MAX_INFLATED: Final = 256 * 1024 * 1024  # bytes of one message when decompressed
 
@@ -123,7 +122,7 @@ class Inbox:
                 for shard in self._filer.piled():
                     await self._send(shard)
                 now = time.monotonic()
-                if now - self._read_at > IDLE_S and not self._filer.is_idle:
+                if now - self._read_at > QUIET_S and not self._filer.is_idle:
                     self._filer.is_idle = True
                     self._ticks_due = 1
                 is_tick = self._ticks_due and now - ticked_at >= TICK_S and self._filer.watermark > -NEVER

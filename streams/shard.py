@@ -13,6 +13,7 @@ import msgspec
 from isal import isal_zlib
 from msgspec import Struct
 
+from models.behaviour.profile import Profile
 from models.desks.incidents import IncidentsDesk
 from models.desks.pair import Desks
 from models.desks.tray import Fault, Tray
@@ -143,6 +144,8 @@ class Shard:
         self._reader = EventReader(self.desks.asked_for)
         self._forgot_on = 0
         self._known_before = -NEVER
+        self._source_of: dict[str, int] = {}  # account -> partition of the source that has its events
+        self._written_sources = 0
 
     def remember(self, messages: Iterable[bytes]) -> bool:
         """Learn from messages that were applied which events have been there; says whether so many are enough."""
@@ -167,13 +170,15 @@ class Shard:
         self.desks.cover(filed.coverage_since)
         for account in filed.accounts:
             self.desks.grants.seen_accounts.add(account)
+            self._source_of[account] = filed.source
         faults: list[Fault] = []
         if filed.hows:
             events, hows = self._unseen(filed.events(self._reader), filed.hows, filed.hashes)
             faults = self.desks.apply(events, hows)
-            self._seen.pass_time(filed.watermark)
+            self._seen.pass_time(max([event.at for event in events], default=filed.watermark))
         before = self.clock.now
-        if self.clock.hear(filed.source, filed.watermark, is_idle=filed.is_idle) and not filed.hows:
+        self.clock.hear(filed.source, filed.watermark, is_idle=filed.is_idle)
+        if not filed.hows:  # a tick: what lies between two of them is all the same to whatever time alone makes true
             self._pass_time()
         return self._handed(offset, faults, is_later=self.clock.now > before)
 
@@ -181,6 +186,9 @@ class Shard:
         """Write what has changed since this was last asked."""
         yield from self.desks.behaviour.changes()
         yield from self.desks.grants.changes()
+        if len(self._source_of) > self._written_sources:
+            self._written_sources = len(self._source_of)
+            yield _SOURCES.row("shard", (), 0, self._source_of)
         meta = ShardMeta(self.applied, self.clock.marks, self.clock.now, self._forgot_on, self._known_before)
         yield _SHARD.row("shard", (), 0, meta)
 
@@ -191,7 +199,11 @@ class Shard:
             desks.setdefault(row.desk, []).append(row)
         self.desks.behaviour.restore(desks.get("behaviour", ()))
         self.desks.grants.restore(desks.get("grants", ()))
-        for stored in by_kind(desks.get("shard", ())).get("shard", ()):
+        own = by_kind(desks.get("shard", ()))
+        for stored in own.get("sources", ()):
+            _, self._source_of = _SOURCES.read(stored)
+            self._written_sources = len(self._source_of)
+        for stored in own.get("shard", ()):
             _, meta = _SHARD.read(stored)
             self.applied, self._forgot_on, self._known_before = meta.applied, meta.forgot_on, meta.known_before
             self.clock.marks, self.clock.now = meta.marks, meta.now
@@ -217,8 +229,14 @@ class Shard:
         return [events[each] for each in news], [hows[each] for each in news]
 
     def _pass_time(self) -> None:
-        now = self.clock.now
-        self.desks.behaviour.sweep_due(now)
+        marks, now = self.clock.marks, self.clock.now
+
+        def now_of(profile: Profile) -> int:
+            """Say how far the source has come that has an entity's account: another may be days ahead of it."""
+            source = self._source_of.get(profile.account_id or "")
+            return now if source is None else marks[source].watermark
+
+        self.desks.behaviour.sweep_due(max(each.watermark for each in marks.values()), now_of)
         if now // DAY_S > self._forgot_on:
             self._forgot_on = now // DAY_S
             self.desks.behaviour.forget(now)
@@ -327,4 +345,5 @@ def incidents_meta(now: int) -> Row:
 
 
 _SHARD: Final = RowKind[ShardMeta]("shard", ShardMeta)
+_SOURCES: Final = RowKind[dict[str, int]]("sources", dict[str, int])
 _INCIDENTS: Final = RowKind[IncidentsMeta]("progress", IncidentsMeta)
