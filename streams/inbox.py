@@ -22,6 +22,7 @@ from streams.closing import complete_until
 from streams.filing import NEVER, QUIET_S, Filer, Unfiled
 from streams.keeper import Event
 from streams.outbox import Outbox
+from streams.rejected import message_of
 
 LINGER_S: Final = 0.2  # how long events wait for others that go to the same shard
 TICK_S: Final = 1.0  # how often all shards are told the time, while events come
@@ -50,14 +51,12 @@ class Inbox:
         outbox: Outbox,
         count: Count,
         *,
-        on_rejected: Callable[[Rejected], Awaitable[None]],
         on_broken: Callable[[BaseException], Awaitable[None]],
     ) -> None:
         self._filer = filer
         self._shards = shards
         self._outbox = outbox
         self._count = count
-        self._on_rejected = on_rejected
         self._on_broken = on_broken
         self._events: list[Event] = []  # of the round at hand
         self._sent: list[Awaitable[Any]] = []
@@ -78,7 +77,7 @@ class Inbox:
             await self._file(event.value, where)
         except Exception as error:  # noqa: BLE001 - whatever a message holds, the next one is read
             _log.exception("%s cannot be read", where)
-            await self._on_rejected(Rejected(where, 0, "", f"{type(error).__name__}: {error}", event.value or b""))
+            await self._reject(Rejected(where, 0, "", f"{type(error).__name__}: {error}", event.value or b""))
         self._events.append(event)
         async with self._order:
             for shard in self._filer.full():
@@ -105,12 +104,12 @@ class Inbox:
             batch = self._filer.read(piece, where, first)
             first += batch.count
             for rejected in batch.rejected:
-                await self._on_rejected(rejected)
+                await self._reject(rejected)
             watermark = self._filer.watermark
             unfiled = self._filer.file(batch.events)
             for event, error in unfiled:
                 if error is not None:
-                    await self._on_rejected(Rejected(where, 0, "", error, encode(event.record)))
+                    await self._reject(Rejected(where, 0, "", error, encode(event.record)))
             self._count.read(batch, unfiled, watermark)
 
     async def _beat(self) -> None:
@@ -134,6 +133,9 @@ class Inbox:
                 if self._events:
                     await self._rounds.put((self._events, self._sent))
                     self._events, self._sent = [], []
+
+    async def _reject(self, rejected: Rejected) -> None:
+        self._sent.append(await self._outbox.send("rejected", message_of(rejected)))
 
     async def _send(self, shard: int) -> None:
         sent = await self._outbox.send("filed", self._filer.message(shard), None, shard)

@@ -23,13 +23,14 @@ from models.finding import Finding
 from models.rows import Row, RowKind, StateVersionError, by_kind
 from models.settings import Context
 from streams.filing import NEVER, FiledError, decode_filed
+from streams.rejected import message_of, of_fault
 
 DAY_S: Final = 86_400
 MIN_REMEMBERED: Final = 200_000  # events in a row of which copies are dropped
 MIN_REMEMBERED_S: Final = 3_600  # and of so much event time, whichever is more
 MAX_DRAFTS: Final = 200  # of one message of the drafts topic
 
-Outgoing = tuple[str, bytes | None, bytes]  # topic by its role (drafts, findings), key, value
+Outgoing = tuple[str, bytes | None, bytes]  # topic by its role, key, value
 
 
 class Handed(Struct, array_like=True, frozen=True):
@@ -61,7 +62,7 @@ class Report(Protocol):
         """Count events that had been there before."""
 
     def fault(self, fault: Fault) -> None:
-        """Tell of a detector, or a desk, that raised."""
+        """Count an event at which a detector, or a desk, raised."""
 
     def changed(self, finding: Finding) -> None:
         """Count a finding that opened, changed or closed."""
@@ -243,10 +244,8 @@ class Shard:
 
     def _handed(self, offset: int, faults: list[Fault], *, is_later: bool) -> list[Outgoing]:
         tray = self.desks.tray
-        for fault in (*faults, *tray.faults):
-            self._report.fault(fault)
+        handed = [self._fault(fault) for fault in (*faults, *tray.faults)]
         tray.faults.clear()
-        handed: list[Outgoing] = []
         if tray.holds_anything or is_later:
             rest, tray.drafts = tray.drafts[MAX_DRAFTS:], tray.drafts[:MAX_DRAFTS]
             parts = [tray, *(Tray(drafts=rest[at : at + MAX_DRAFTS]) for at in range(0, len(rest), MAX_DRAFTS))]
@@ -256,6 +255,10 @@ class Shard:
                 handed.append(("drafts", b"%d" % self.number, isal_zlib.compress(_encode(message), 1)))
         tray.clear()
         return handed
+
+    def _fault(self, fault: Fault) -> Outgoing:
+        self._report.fault(fault)
+        return "rejected", None, message_of(of_fault(fault))
 
 
 class IncidentsMeta(Struct, array_like=True):
@@ -280,6 +283,7 @@ class Incidents:
         self._last: dict[int, tuple[int, int]] = {}  # shard -> offset and part of what was last applied
         self._changed: dict[tuple[str, int], Finding] = {}  # by id and revision, in the order of their changes
         self._report = report
+        self._faults: list[Fault] = []
         self._forgot_on = 0
 
     def apply(self, offset: int, data: bytes) -> list[Outgoing]:
@@ -291,7 +295,11 @@ class Incidents:
             self._last[handed.shard] = place
             self._take(handed)
         changed, self._changed = self._changed, {}
-        return [("findings", each.finding_id.encode(), msgspec.json.encode(each)) for each in changed.values()]
+        faults, self._faults = self._faults, []
+        return [
+            *(("findings", each.finding_id.encode(), msgspec.json.encode(each)) for each in changed.values()),
+            *(("rejected", None, message_of(of_fault(each))) for each in faults),
+        ]
 
     def rows(self) -> Iterator[Row]:
         """Write what has changed since this was last asked."""
@@ -319,7 +327,8 @@ class Incidents:
             try:
                 step()
             except Exception as error:  # noqa: BLE001 - whatever it is, the stream goes on
-                self._report.fault(Fault("", None, f"{type(error).__name__}: {error}"))
+                self._faults.append(Fault("", None, f"{type(error).__name__}: {error}"))
+                self._report.fault(self._faults[-1])
         if handed.now != -NEVER and self.clock.hear(handed.shard, handed.now):
             desk.pass_time(self.clock.now)
             if self.clock.now // DAY_S > self._forgot_on:

@@ -12,7 +12,10 @@ import pytest
 
 from models.detectors import REGISTRY
 from models.record import epoch
+from models.settings import parse_settings
 from streams.broker import Broker
+from streams.kafka import Cluster
+from streams.worker import client_options, faust_credentials
 from tests.conftest import SharedBroker
 from tests.stream import COMMAND, Json, Sameness, StreamUnderTest, records_in, replayed, sameness, wait_for
 
@@ -104,6 +107,13 @@ def test_one_worker_finds_what_a_replay_finds(stream: StreamUnderTest, trail: Tr
     stream.wait_until_done()
     assert sameness(stream.findings().values()) == trail.findings
     assert stream.messages("rejected") == []
+    counted = worker.metrics()
+    assert counted['rolehawk_events_total{outcome="accepted"}'] == len(trail.records)
+    copies = len(trail.records) - len({each["eventID"] for each in trail.records})
+    assert counted['rolehawk_events_total{outcome="duplicate"}'] == copies > 0
+    live = [each for each in stream.findings().values() if each["stage"] == "live" and each["status"] != "closed"]
+    is_open = [value for name, value in counted.items() if name.startswith("rolehawk_findings_open{")]
+    assert sum(is_open) == len(live)
     assert worker.stop() == 0
 
 
@@ -278,3 +288,26 @@ def test_shards_are_fixed(stream: StreamUnderTest) -> None:
     worker = stream.start()
     assert worker.process.wait(60) == 2
     assert "has 2 partitions, the settings want 3" in worker.log.read_text()
+
+
+def test_workers_log_in_as_the_settings_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Faust and our own clients get the same name, password and certificate authority; nothing shows the password."""
+    monkeypatch.setenv("PASSWORD", "correct horse")
+    settings = parse_settings(
+        """
+        [kafka]
+        bootstrap = ["kafka.example.com:9093"]
+        sasl = { mechanism = "SCRAM-SHA-512", username = "rolehawk", password_env = "PASSWORD" }
+        tls = {}
+        """
+    )
+    cluster = Cluster.of(settings)
+    ours, faust = client_options(cluster), faust_credentials(cluster)
+    assert (ours["security_protocol"], ours["sasl_mechanism"]) == ("SASL_SSL", "SCRAM-SHA-512")
+    assert ours["sasl_plain_password"] == faust.password == "correct horse"
+    assert (faust.username, faust.mechanism.value, faust.protocol.value) == ("rolehawk", "SCRAM-SHA-512", "SASL_SSL")
+    assert faust.ssl_context is ours["ssl_context"] is cluster.credentials.tls is not None
+    assert "correct horse" not in repr(cluster)
+    plain = Cluster.of(parse_settings('[kafka]\nbootstrap = ["kafka.example.com:9092"]'))
+    assert faust_credentials(plain) is None
+    assert client_options(plain)["security_protocol"] == "PLAINTEXT"
