@@ -64,6 +64,7 @@ class Inbox:
         self._order = asyncio.Lock()  # what is sent to a shard is sent in the order in which it was filed
         self._read_at = time.monotonic()
         self._ticks_due = 0
+        self._ticked_at = 0.0
         self._is_closing = False  # a closing came that shards have not been told of
         self._tasks = [asyncio.ensure_future(self._guarded(each)) for each in (self._beat, self._settle)]
 
@@ -81,7 +82,8 @@ class Inbox:
         self._events.append(event)
         async with self._order:
             for shard in self._filer.full():
-                await self._send(shard)
+                message = self._filer.message(shard)
+                self._sent.append(await self._outbox.send("filed", message, None, shard))
         if self._rounds.full():
             await self._rounds.join()
 
@@ -114,32 +116,35 @@ class Inbox:
 
     async def _beat(self) -> None:
         """Send what has waited long enough, and tell the time."""
-        ticked_at = 0.0
         while True:
             await asyncio.sleep(LINGER_S)
             async with self._order:
-                for shard in self._filer.piled():
-                    await self._send(shard)
-                now = time.monotonic()
-                if now - self._read_at > QUIET_S and not self._filer.is_idle:
-                    self._filer.is_idle = True
-                    self._ticks_due = 1
-                is_tick = self._ticks_due and now - ticked_at >= TICK_S and self._filer.watermark > -NEVER
-                if is_tick or self._is_closing:  # a closing is acknowledged only when every shard has heard of it
-                    ticked_at, self._is_closing = now, False
-                    self._ticks_due = max(self._ticks_due - 1, 0)
-                    for shard in range(self._shards):
-                        await self._send(shard)
-                if self._events:
-                    await self._rounds.put((self._events, self._sent))
-                    self._events, self._sent = [], []
+                # Made in one go: what is read meanwhile must not be told of before it is sent.
+                messages = [(shard, self._filer.message(shard)) for shard in self._filer.piled()]
+                if self._is_tick_due():
+                    messages += [(shard, self._filer.message(shard)) for shard in range(self._shards)]
+                events, self._events = self._events, []
+                for shard, message in messages:
+                    self._sent.append(await self._outbox.send("filed", message, None, shard))
+                if events:
+                    sent, self._sent = self._sent, []
+                    await self._rounds.put((events, sent))
+
+    def _is_tick_due(self) -> bool:
+        """Say whether to tell all shards the time: regularly while events come, at a closing at once."""
+        now = time.monotonic()
+        if now - self._read_at > QUIET_S and not self._filer.is_idle:
+            self._filer.is_idle = True
+            self._ticks_due = 1
+        is_time = self._ticks_due > 0 and now - self._ticked_at >= TICK_S and self._filer.watermark > -NEVER
+        if is_time or self._is_closing:
+            self._ticked_at, self._is_closing = now, False
+            self._ticks_due = max(self._ticks_due - 1, 0)
+            return True
+        return False
 
     async def _reject(self, rejected: Rejected) -> None:
         self._sent.append(await self._outbox.send("rejected", message_of(rejected)))
-
-    async def _send(self, shard: int) -> None:
-        sent = await self._outbox.send("filed", self._filer.message(shard), None, shard)
-        self._sent.append(sent)
 
     async def _settle(self) -> None:
         """Acknowledge rounds, each when Kafka has all of it."""
@@ -161,7 +166,6 @@ class Inbox:
 def _inflated(value: bytes) -> bytes:
     if not value.startswith(_GZIP):
         return value
-    inflated = b""
     with igzip.IGzipFile(fileobj=BytesIO(value)) as file:
         inflated = file.read(MAX_INFLATED + 1)
     if len(inflated) > MAX_INFLATED:
