@@ -17,7 +17,7 @@ from streams.broker import Broker
 from streams.kafka import Cluster
 from streams.worker import client_options, faust_credentials
 from tests.conftest import SharedBroker
-from tests.stream import COMMAND, Json, Sameness, StreamUnderTest, records_in, replayed, sameness, wait_for
+from tests.stream import COMMAND, DEADLINE_S, Json, Sameness, StreamUnderTest, records_in, replayed, sameness, wait_for
 
 EVENTS = 12_000
 HORIZON_S = 3_600
@@ -45,6 +45,16 @@ ROWS_SENT_BUT_NOT_STORED = DIES.format(module="localstore", owner="TableStore", 
 STORED_BUT_NOT_ACKNOWLEDGED = DIES.format(
     module="localstore", owner="TableStore", method="write", at=3, is_before=False
 )
+
+# A program that runs a worker to which Kafka refuses a flush for good.
+REFUSED = """
+from streams.cli import main
+from streams.outbox import Outbox
+async def refused(self, *given):
+    raise ValueError("refused for good")
+Outbox.keep = refused
+main()
+"""
 
 # A program that runs a worker with one more detector, which raises at each event that it looks at.
 RAISES = """
@@ -151,6 +161,20 @@ def test_killed_in_mid_flush(stream: StreamUnderTest, trail: Trail, program: str
 
 
 @pytest.mark.long
+def test_a_worker_that_cannot_store_ends(stream: StreamUnderTest, trail: Trail) -> None:
+    """It ends by itself, acknowledges nothing that is not stored, and the next one loses nothing."""
+    worker = stream.start(program=REFUSED)
+    stream.send(trail.records)
+    assert worker.process.wait(DEADLINE_S) != 0
+    assert "refused for good" in worker.log.read_text()
+    assert stream.left("filed") > 0
+    stream.start()
+    stream.complete(trail.records)
+    stream.wait_until_done()
+    assert sameness(stream.findings().values()) == trail.findings
+
+
+@pytest.mark.long
 def test_a_second_worker_joins_and_leaves(stream: StreamUnderTest, trail: Trail) -> None:
     """Two workers share the shards; one is killed, and the other goes on with what it had."""
     third = len(trail.records) // 3
@@ -183,11 +207,11 @@ def test_two_workers_find_what_a_replay_finds(stream: StreamUnderTest, trail: Tr
 
 @pytest.mark.long
 def test_a_fresh_machine_recovers_from_the_changelog(stream: StreamUnderTest, trail: Trail) -> None:
-    """Stopped in good order, and taken up with an empty folder: all that was known is known again."""
+    """Stopped in good order with work at hand, and taken up with an empty folder: all that was known is known again."""
     half = len(trail.records) // 2
     worker = stream.start("a")
     stream.send(trail.records[:half])
-    stream.wait_until_done()
+    wait_for(lambda: len(stream.findings()) > 3, stream.logs)
     assert worker.stop() == 0
     stream.start("elsewhere")
     stream.send(trail.records[half:])
