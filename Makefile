@@ -26,6 +26,7 @@ lint: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m bench
+	$(BIN)/python -m bench.stream
 
 # What is generated from the code: the sample trail and the catalogue of detectors.
 docs: $(READY)

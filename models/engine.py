@@ -106,7 +106,7 @@ class Engine:
             if event.api.key in filed_calls:
                 may_have_yielded = True
                 desks.observe_call(event, actor)
-            if may_have_yielded and (tray.drafts or tray.changes or tray.edges or tray.faults):
+            if may_have_yielded and tray.holds_anything:
                 self._hand_on()
 
     def forget(self) -> None:
@@ -171,15 +171,11 @@ class Engine:
             self.now = self._written_now = _NOW.read(each)[1]
 
     def _hand_on(self) -> None:
-        """Take what lies on the tray to the incidents desk, classes first."""
+        """Take what lies on the tray to the incidents desk, what explains before what it explains."""
         tray = self.desks.tray
         self.incidents.pass_time(self.now)
-        for change in tray.changes:
-            self.incidents.learn_class(change.arn, change.class_, change.tier)
-        for edge in tray.edges:
-            self.incidents.learn_edge(edge)
-        for draft in tray.drafts:
-            self.incidents.fold(draft)
+        for step in self.incidents.steps(tray):
+            step()
         if self._on_fault is not None:
             for fault in tray.faults:
                 self._on_fault(fault)

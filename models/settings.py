@@ -1,4 +1,4 @@
-"""rolehawk.toml: the organisation's context and each detector's tuning. An unknown key is an error that names it."""
+"""rolehawk.toml: the organisation's context, each detector's tuning, and who is told. An unknown key is an error that names it."""
 
 from __future__ import annotations
 
@@ -7,13 +7,17 @@ from datetime import UTC, date, datetime
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
-from typing import Any, Final, TypeVar
+from types import UnionType
+from typing import Any, Final, TypeVar, get_args
 
 import msgspec
 from msgspec import Struct
 
+from models import routes, streaming
 from models.event import Event
 from models.network import Atlas, Locate, Network
+from models.routes import SINKS, Alert, Route, SinkSettings
+from models.streaming import Kafka, Stream
 
 _T = TypeVar("_T", bound=Struct)
 
@@ -111,6 +115,11 @@ class Settings(Struct, frozen=True):
     canaries: Canaries = Canaries()
     detectors: dict[str, dict[str, Any]] = {}
     suppressions: tuple[Suppression, ...] = ()
+    routes: tuple[Route, ...] = ()
+    sinks: dict[str, SinkSettings] = {}
+    alert: Alert = Alert()
+    kafka: Kafka = Kafka()
+    stream: Stream = Stream()
 
 
 class Context:
@@ -147,6 +156,10 @@ class Context:
     def is_pipeline(self, arn: str) -> bool:
         """Say whether an entity is one that deploys."""
         return _matches(arn, self.settings.pipelines.roles)
+
+    def is_scanner(self, arn: str) -> bool:
+        """Say whether an entity is one that looks over the accounts with leave to do so."""
+        return _matches(arn, self.settings.scanners.entities)
 
     def notes(self, entity_arn: str, actor_arn: str | None, address: str | None) -> list[str]:
         """List what the settings say of whom a finding is about, of who did it, and of where they were."""
@@ -188,6 +201,12 @@ def parse_settings(text: str, file: str = "rolehawk.toml") -> Settings:
     for number, suppression in enumerate(settings.suppressions, 1):
         if suppression.network is not None:
             _check_network(suppression.network, f"{file}: suppressions, number {number}: network")
+    complaints = (
+        *streaming.complaints(settings.kafka, settings.stream),
+        *routes.complaints(settings.routes, settings.sinks, settings.alert),
+    )
+    if complaints:
+        raise SettingsError(f"{file}: {complaints[0]}")
     return settings
 
 
@@ -215,16 +234,37 @@ def _check_keys(table: dict[str, Any], wanted: type[Struct], file: str, path: st
         if (field := fields.get(key)) is None:
             raise unknown(key, list(fields), file, path)
         below = f"{path}.{key}" if path else key
-        if isinstance(value, dict) and isinstance(field.type, type) and issubclass(field.type, Struct):
-            _check_keys(value, field.type, file, below)
-        elif key == "accounts" and isinstance(value, dict):
-            for account, about in value.items():
+        if isinstance(value, dict) and (struct := _struct_in(field.type)) is not None:
+            _check_keys(value, struct, file, below)
+        elif key in _NAMED and isinstance(value, dict):
+            for name, about in value.items():
                 if isinstance(about, dict):
-                    _check_keys(about, Account, file, f"{below}.{account}")
-        elif key == "suppressions" and isinstance(value, list):
+                    _NAMED[key](about, file, f"{below}.{name}")
+        elif key in _LISTED and isinstance(value, list):
             for each in value:
                 if isinstance(each, dict):
-                    _check_keys(each, Suppression, file, below)
+                    _check_keys(each, _LISTED[key], file, below)
+
+
+def _check_account(table: dict[str, Any], file: str, path: str) -> None:
+    _check_keys(table, Account, file, path)
+
+
+def _check_sink(table: dict[str, Any], file: str, path: str) -> None:
+    kind = table.get("type")
+    if not isinstance(kind, str) or kind not in SINKS:
+        raise SettingsError(f"{file}: {path}.type: must be one of {', '.join(SINKS)}")
+    convert({key: value for key, value in table.items() if key != "type"}, SINKS[kind], file, path)
+
+
+_LISTED: Final[dict[str, type[Struct]]] = {"suppressions": Suppression, "routes": Route}
+_NAMED: Final = {"accounts": _check_account, "sinks": _check_sink}
+
+
+def _struct_in(kind: object) -> type[Struct] | None:
+    """Say which struct a field holds, if it holds one at all."""
+    kinds = get_args(kind) if isinstance(kind, UnionType) else (kind,)
+    return next((each for each in kinds if isinstance(each, type) and issubclass(each, Struct)), None)
 
 
 def _check_network(block: str, where: str) -> IPv4Network | IPv6Network:

@@ -45,7 +45,7 @@ def summary_of(result: Result, shown: list[Finding] | None) -> list[str]:
     facts = _read(summary)
     if summary.rejected:
         facts.append(("REJECTED", f"{counted(summary.rejected, 'record')} could not be read; --rejects FILE keeps all"))
-    facts += [("", _sample(each)) for each in summary.samples[:MAX_SAMPLES]]
+    facts += [("", sample(each)) for each in summary.samples[:MAX_SAMPLES]]
     facts += _found(result, shown)
     if summary.elapsed_s > 0:
         rate = round(summary.events / summary.elapsed_s)
@@ -114,7 +114,8 @@ def _extent(summary: Summary) -> str:
     return f" from {iso(summary.first_at)} to {iso(summary.last_at)}"
 
 
-def _sample(rejected: Rejected) -> str:
+def sample(rejected: Rejected) -> str:
+    """Name one that was rejected, and why."""
     field = f", {rejected.field}" if rejected.field else ""
     return f"{rejected.file}, record {rejected.record}{field}: {rejected.reason}"
 

@@ -8,7 +8,9 @@ from typing import Final
 from msgspec import Struct
 
 from models.behaviour.evidence import Answer, Kind, Stance, judge_entity, judge_session, stance
+from models.behaviour.instances import Instances
 from models.behaviour.keys import Key
+from models.behaviour.recon import Recon
 from models.entity import CONSOLE_SESSION, EntityType
 from models.facts import LADDER, WORKLOAD_PROOF, Facts
 from models.finding import Class, Exhibits, Maturity
@@ -89,6 +91,8 @@ class Profile(Struct):
     kind: Kind = "unknown"
     is_contested: bool = False  # whether the numbers of sessions decide the class
     keys: dict[str, Key] = {}  # a user's or root's long-lived ones, by id; at most MAX_KEYS
+    instances: Instances | None = None  # of an instances' role: where they call from
+    recon: Recon | None = None  # what it looked for, once it did
     swept_at: int = -NEVER  # until when the passing of time has been looked at
     next_due_at: int = NEVER
 

@@ -11,28 +11,38 @@ from collections.abc import Callable, Iterable, Iterator
 from heapq import heapify, heappop, heappush
 from typing import Any, Final, NamedTuple
 
+from msgspec.structs import replace
+
 from models.behaviour.evidence import Origin, origin_of
 from models.behaviour.filing import Deed, trust_facts
-from models.behaviour.keys import Key, KeyAct, KeyRow, claim, key_of
-from models.behaviour.profile import DAY_S, MAX_FORMER_IDS, NEVER, SESSION_GAP_S, Profile, Session
+from models.behaviour.instances import INSTANCE, Instances, Place, learn_place, place_of
+from models.behaviour.keys import Key, KeyAct, KeyRow, claim, key_of, nameless
+from models.behaviour.profile import DAY_S, MAX_FORMER_IDS, NEVER, SESSION_GAP_S, Profile, Session, maturity
+from models.behaviour.recon import ASKING, is_news, new_recon
 from models.desks.tray import ClassChange, Fault, Tray, calls_of, observe
 from models.detector import BehaviourState, Detector, Rule
-from models.entity import Actor, EntityType, account_of
+from models.entity import CONSOLE_SESSION, Actor, EntityType, account_of
 from models.event import Event
 from models.facts import CONFIGURATION, CONSOLE_MARKERS, Facts
-from models.finding import Exhibits, evidence_of
+from models.finding import Exhibits, evidence_of, who
 from models.grants.graph import Holder
 from models.grants.inventory import Inventory
+from models.incidents.outlived import SPAN_S, KeySwitch, Sighting
 from models.network import Network
 from models.rows import Row, RowKind, Tracked, by_kind
 from models.settings import Context
 
 MAX_PROFILES: Final = 250_000  # of a process that runs for years; the longest unseen go first
 UNSEEN_S: Final = 400 * DAY_S  # an entity that was not seen for so long is forgotten
+MAX_AT_HOME: Final = 65_536  # sessions of instances with address and client, known to be at home; then it starts over
 
 _PROFILE: Final = RowKind[Profile]("profile", Profile)
 _COVERAGE: Final = RowKind[int]("coverage", int)
 _LONG_LIVED_KEY: Final = int(Facts.LONG_LIVED_KEY)
+_OF_A_KEY: Final = int(Facts.OF_A_KEY)
+_AT_INSTANCE: Final = INSTANCE | Facts.DIRECT_CALL
+_COPIED: Final = int(Facts.COPIED_CREDENTIALS)
+_TELLING: Final = _LONG_LIVED_KEY | INSTANCE | ASKING  # what there is more to find out about
 
 
 class _Use(NamedTuple):
@@ -43,6 +53,18 @@ class _Use(NamedTuple):
     network: Network | None
     client: str | None
     is_news: bool
+
+
+class _Found(NamedTuple):
+    """What the desk finds out about an event, beside what the event shows of itself."""
+
+    facts: int = 0
+    use: _Use | None = None
+    place: Place | None = None
+    act: KeyAct | None = None
+
+
+_NOTHING: Final = _Found()
 
 
 class BehaviourDesk:
@@ -58,6 +80,7 @@ class BehaviourDesk:
         self._watches = tuple(
             (rule, rule.detector.facts, rule.detector.new_facts, calls_of(rule)) for rule in self._rules
         )
+        self._at_home: set[tuple[str, str | None, str]] = set()  # as MAX_AT_HOME says; no state, only sparing time
         self._facts = 0  # what any detector looks for in every event
         for rule in self._rules:
             self._facts |= rule.detector.facts
@@ -83,17 +106,14 @@ class BehaviourDesk:
             session = profile.session_at(event.session_name, at)
             self.begun[origin_of(event.facts)] += 1
         facts = event.facts
-        use = self._use_of_key(event, profile) if facts & _LONG_LIVED_KEY else None
-        is_worth_a_look = (
-            facts & ~session.facts
-            or facts & self._facts
-            or (use is not None and use.is_news)
-            or event.api.key in self.calls
-        )
+        found = self._find_out(event, actor, profile) if facts & _TELLING else _NOTHING
+        is_worth_a_look = facts & ~session.facts or facts & self._facts or found.facts or event.api.key in self.calls
         if is_worth_a_look:
-            self._look(event, profile, session, facts, is_own=True, use=use)
-        if use is not None:
-            self._learn_use(event, profile, use)
+            self._look(event, profile, session, facts, found, is_own=True)
+        if found is not _NOTHING:
+            self._learn_found(event, actor, profile, session, found)
+        if session.facts & _OF_A_KEY and not facts & CONSOLE_MARKERS and _begins_span(session, at):
+            self._tray.sightings.append(self._sighting(event, profile, session))
         session.events += 1
         profile.events += 1
         if at > session.last_at:
@@ -104,7 +124,7 @@ class BehaviourDesk:
             profile.first_at = at
         if is_worth_a_look and self._sweeping:
             self._plan(profile)
-        return is_due or bool(is_worth_a_look)
+        return is_due or bool(is_worth_a_look) or bool(self._tray.sightings)
 
     def observe_deed(self, event: Event, deed: Deed) -> None:
         """Score and learn what is done to an entity."""
@@ -126,7 +146,7 @@ class BehaviourDesk:
         profile.last_at = max(profile.last_at, event.at)  # to be assumed is to be used
         session = profile.issued_session(deed.session_name, event.at)
         if deed.facts & ~session.facts or not session.stance:
-            self._look(event, profile, session, deed.facts, is_own=False)
+            self._look(event, profile, session, deed.facts, _NOTHING, is_own=False)
             self._plan(profile)
 
     def seed(self, inventory: Inventory) -> None:
@@ -146,6 +166,7 @@ class BehaviourDesk:
             if profile is None:
                 kind: EntityType = "root" if row.owner.endswith(":root") else "user"
                 profile = self.profiles[row.owner] = Profile(row.owner, kind, account_of(row.owner))
+            self.profiles.touch(row.owner)
             key_of(profile.keys, row.key_id).learn_row(row, holds_at)
             self.profiles.touch(row.owner)
             self._plan(profile)
@@ -219,8 +240,10 @@ class BehaviourDesk:
 
     def _use_of_key(self, event: Event, profile: Profile) -> _Use:
         """Say what an event with a long-lived key brings to that key, which has not learnt of it yet."""
-        key_id = event.session_name if event.identity is None else event.identity.access_key_id or event.session_name
-        key = profile.keys.get(key_id)
+        key_id = event.session_name
+        if key_id == CONSOLE_SESSION and (identity := event.identity) is not None:
+            key_id = identity.access_key_id or key_id
+        key = profile.keys.get(key_id) or nameless(profile.keys)
         network = client = None
         if event.facts & Facts.DIRECT_CALL:  # else an AWS service calls from its own network, with its own client
             network, client = self._context.network_of(event), event.client.kind
@@ -229,24 +252,83 @@ class BehaviourDesk:
         return _Use(key_id, key, network, client, is_news)
 
     def _learn_use(self, event: Event, profile: Profile, use: _Use) -> None:
-        key = use.key or claim(profile.keys, use.key_id)
-        key.learn_use(event.at, None if use.network is None else use.network.name, use.client, event.api.key)
+        key = claim(profile.keys, use.key_id) if use.key is None or use.is_news else use.key
+        network = None if use.network is None else use.network.name
+        _note_first(key, event)
+        key.learn_use(event.at, event.api.key, network, use.client, event.client.installation)
 
     def _look_at_key(self, event: Event, profile: Profile, act: KeyAct) -> None:
         """Score what is done to a key of the entity's, then learn it."""
         key, network = profile.keys.get(act.key_id), self._context.network_of(event)
         use = _Use(act.key_id, key, network, None, is_news=False)
-        self._score(event, profile, None, Facts.KEY_CHANGED, 0, is_own=False, use=use, act=act)
+        self._score(event, profile, None, 0, 0, _Found(Facts.KEY_CHANGED, use, act=act), is_own=False)
         key = key or key_of(profile.keys, act.key_id)
-        key.learn_act(act, None if network is None else network.name)
+        _note_first(key, event)
+        key.learn_act(act, None if network is None else network.name, event.client.kind)
+        if act.act != "created":
+            self._tray.switches.append(
+                KeySwitch(
+                    act.key_id,
+                    profile.arn,
+                    profile.type,
+                    profile.account_id,
+                    act.at,
+                    act.act == "enabled",
+                    act.act,
+                    act.by,
+                )
+            )
         self._plan(profile)
 
+    def _find_out(self, event: Event, actor: Actor, profile: Profile) -> _Found:
+        """Find out what an event brings to a key, an instance, and what the entity looks for."""
+        facts = event.facts
+        found = 0
+        use = self._use_of_key(event, profile) if facts & _LONG_LIVED_KEY else None
+        if use is not None and use.is_news:
+            found = int(Facts.KEY_NEWS)
+        place = self._place(event, actor, profile) if facts & _AT_INSTANCE == _AT_INSTANCE else None
+        if place is not None and (place.is_news or facts & _COPIED):
+            found |= Facts.WHEREABOUTS
+        if facts & ASKING and is_news(profile.recon, event):
+            found |= Facts.LOOKED_AROUND
+        return _NOTHING if not found and use is None and place is None else _Found(found, use, place)
+
+    def _learn_found(self, event: Event, actor: Actor, profile: Profile, session: Session, found: _Found) -> None:
+        """Learn what was found out."""
+        if found.use is not None:
+            self._learn_use(event, profile, found.use)
+        if found.place is not None:
+            self._learn_place(event, actor, profile, session, found.place)
+        if found.facts & Facts.LOOKED_AROUND:
+            profile.recon = profile.recon or new_recon()
+            profile.recon.learn(event)
+
+    def _place(self, event: Event, actor: Actor, profile: Profile) -> Place | None:
+        """Say where an instance's session is used; None where that is known, and no news."""
+        record = event.record
+        known = actor.session_arn, record.source_ip_address, event.client.kind
+        if (record.vpc_endpoint_id is not None or known in self._at_home) and not event.facts & _COPIED:
+            return None
+        network = self._context.network_of(event)
+        is_office = self._context.is_known_network(record.source_ip_address)
+        return place_of(profile.instances, event, network, is_office=is_office)
+
+    def _learn_place(self, event: Event, actor: Actor, profile: Profile, session: Session, place: Place) -> None:
+        instances = profile.instances = profile.instances or Instances()
+        learn_place(instances, event, place, session.id, session.facts)
+        if place.is_settled(instances, event):
+            if len(self._at_home) >= MAX_AT_HOME:
+                self._at_home.clear()
+            self._at_home.add((actor.session_arn, event.record.source_ip_address, event.client.kind))
+        elif place.where != "home":  # what the instance does at home is news again
+            self._at_home.clear()
+
     def _look(
-        self, event: Event, profile: Profile, session: Session, facts: int, *, is_own: bool, use: _Use | None = None
+        self, event: Event, profile: Profile, session: Session, facts: int, found: _Found, *, is_own: bool
     ) -> None:
-        """Score what an event shows of a session and of the key that it is made with, then learn of the session."""
-        shown = facts | Facts.KEY_NEWS if use is not None and use.is_news else facts
-        self._score(event, profile, session, shown, facts & ~session.facts, is_own=is_own, use=use)
+        """Score what an event shows of a session, and what was found out beside; then learn of the session."""
+        self._score(event, profile, session, facts, facts & ~session.facts, found, is_own=is_own)
         if is_own and facts & CONSOLE_MARKERS and profile.type in ("role", "user") and not facts & Facts.SSO_ROLE:
             if session.visit is None:
                 session.visit = Exhibits()
@@ -257,9 +339,13 @@ class BehaviourDesk:
                 self._tray.changes.append(ClassChange(profile.arn, profile.class_, profile.tier))
             profile.note_day(session, event.at)
 
+    def _sighting(self, event: Event, profile: Profile, session: Session) -> Sighting:
+        known = maturity(profile.first_at, event.at)
+        return Sighting(who(event, session.facts), evidence_of(event), known, self.coverage_since)
+
     def _look_at_configuration(self, event: Event, profile: Profile, deed: Deed) -> None:
         new = deed.facts & CONFIGURATION & ~profile.configuration
-        self._score(event, profile, None, deed.facts, new, is_own=False)
+        self._score(event, profile, None, deed.facts, new, _NOTHING, is_own=False)
         if deed.what is not None and profile.configure(deed.what, event.at, deed.facts, deed.clears):
             self._tray.changes.append(ClassChange(profile.arn, profile.class_, profile.tier))
         self._plan(profile)
@@ -271,28 +357,34 @@ class BehaviourDesk:
         session: Session | None,
         facts: int,
         new: int,
+        found: _Found,
         *,
         is_own: bool,
-        use: _Use | None = None,
-        act: KeyAct | None = None,
     ) -> None:
+        facts |= found.facts
         state: BehaviourState | None = None
         for rule, any_of, any_new, calls in self._watches:
             if facts & any_of or new & any_new or (is_own and event.api.key in calls):
                 if state is None:
-                    key, network = (None, None) if use is None else (use.key, use.network)
-                    state = BehaviourState(
-                        profile, session, facts, is_own, self.coverage_since, self._context, key, act, network
-                    )
+                    state = BehaviourState(profile, session, facts, is_own, self.coverage_since, self._context)
+                    if found.use is not None:
+                        use = found.use
+                        state = replace(state, key_id=use.key_id, key=use.key, act=found.act, network=use.network)
+                    if found.place is not None:
+                        state = replace(state, place=found.place)
                 observe(rule, event, state, self._tray)
 
     def _plan(self, profile: Profile) -> None:
         """Note when the entity is next due, if any detector waits for time to pass."""
         if self._sweeping:
             state = BehaviourState(profile, None, 0, False, self.coverage_since, self._context)
-            due = (rule.detector.due_at(state) for rule in self._sweeping)
-            profile.next_due_at = min((at for at in due if at is not None and at > profile.swept_at), default=NEVER)
-            if profile.next_due_at != NEVER:
+            next_due_at = NEVER
+            for rule in self._sweeping:
+                due_at = rule.detector.due_at(state)
+                if due_at is not None and profile.swept_at < due_at < next_due_at:
+                    next_due_at = due_at
+            profile.next_due_at = next_due_at
+            if next_due_at != NEVER:
                 self._expect(profile)
 
     def _expect(self, profile: Profile) -> None:
@@ -324,8 +416,19 @@ class BehaviourDesk:
         return profile
 
 
+def _note_first(key: Key, event: Event) -> None:
+    """Keep the first event of a key: what time alone makes true of it has no other."""
+    if event.at < key.first_event_at:
+        key.first_event_at, key.first_event = event.at, evidence_of(event)
+
+
 def _sweeps(rule: Rule[Any]) -> bool:
     return type(rule.detector).sweep is not Detector.sweep
+
+
+def _begins_span(session: Session, at: int) -> bool:
+    """Say whether an event is, as far as is known, the first of its session in a span of time."""
+    return at < session.last_at or at // SPAN_S != session.last_at // SPAN_S or not session.events
 
 
 def _ignore(_account_id: str | None) -> None:

@@ -145,6 +145,13 @@ class GrantsDesk:
         return account
 
 
+def account_of(event: Event) -> str:
+    """Say under which account an event is filed: whose it was delivered to, else the actor's."""
+    if (account_id := event.account_id) is None and (identity := event.identity) is not None:
+        account_id = identity.account_id
+    return account_id or "unknown"
+
+
 def _tables(account: AccountState) -> tuple[tuple[RowKind[Any], Tracked[Any]], ...]:
     """List what of an account is written row by row."""
     return (
@@ -153,9 +160,3 @@ def _tables(account: AccountState) -> tuple[tuple[RowKind[Any], Tracked[Any]], .
         (_BY_IDENTITY, account.by_identity),
         (_BY_ADDRESS, account.by_address),
     )
-
-
-def account_of(event: Event) -> str:
-    """Say under which account an event is filed: whose it was delivered to, else the actor's."""
-    identity = event.identity
-    return event.account_id or (identity.account_id if identity else None) or "unknown"

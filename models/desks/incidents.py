@@ -1,19 +1,23 @@
 """The incidents desk: drafts become findings, findings get an origin, and stages of one lineage become a chain.
 
-It folds by event time, in whatever order drafts and edges come, and says of every change when it happens.
+It folds by event time, in whatever order drafts, edges and switches of keys come, and says of every change when it
+happens.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from heapq import heapify, heappop, heappush
 from typing import Any, Final, NamedTuple
 
-from models.detector import IncidentsState, Rule
+from models.desks.tray import Tray
+from models.detector import IncidentsState, OutlivedState, Rule
 from models.finding import Class, Draft, Finding, Who
 from models.incidents.chain import DAY_S, Part
 from models.incidents.life import NEVER, Closing, Matter, opened
 from models.incidents.lineage import Edge, Hop, Lineage
+from models.incidents.outlived import KeySwitch, OffKeys, Sighting
 from models.rows import Row, RowKind, Tracked, by_kind
 from models.settings import Context, Suppression
 
@@ -44,17 +48,21 @@ _NOW: Final = RowKind[int]("now", int)
 
 
 class IncidentsDesk:
-    """Folds drafts into findings and keeps their life. State: matters by id, classes of entities, edges."""
+    """Folds drafts into findings and keeps their life. State: matters by id, classes of entities, edges, keys off."""
 
     def __init__(self, rules: Iterable[Rule[Any]] = (), context: Context | None = None) -> None:
         self.matters: Tracked[Matter] = Tracked()
         self.classes: Tracked[_Judged] = Tracked()  # of entities that have one
         self.early: Tracked[Closing] = Tracked()
         self.lineage = Lineage()
+        self.off_keys = OffKeys()
         self.now = -NEVER
         self.on_change: OnChange | None = None
+        self.on_part: OnChange | None = None  # told when a finding comes to a chain or leaves it: no change of its own
         self.matched: set[int] = set()  # suppressions, by their place in the settings, that ever matched
-        self._rules = tuple(rules)
+        rules = tuple(rules)
+        self._rules = tuple(rule for rule in rules if rule.detector.folds == "stages")
+        self._key_rules = tuple(rule for rule in rules if rule.detector.folds == "sessions")
         self._suppressions = (context or Context()).suppressions
         self._due: list[tuple[int, str]] = []  # when findings close by themselves, a heap; outdated entries are skipped
         self._due_at: dict[str, int] = {}  # finding -> the entry that counts
@@ -62,9 +70,16 @@ class IncidentsDesk:
         self._groups: dict[str, set[str]] = {}  # root of a lineage -> findings that are, or were, stages
         self._written_now = -NEVER
 
+    def steps(self, tray: Tray) -> Iterator[Callable[[], None]]:
+        """List what is to be done with what desks handed on, in order: what is known of entities before what was found."""
+        yield from (partial(self.learn_class, each.arn, each.class_, each.tier) for each in tray.changes)
+        yield from (partial(self.learn_edge, each) for each in tray.edges)
+        yield from (partial(self.learn_switch, each) for each in tray.switches)
+        yield from (partial(self.learn_sighting, each) for each in tray.sightings)
+        yield from (partial(self.fold, each) for each in tray.drafts)
+
     def fold(self, draft: Draft) -> None:
-        """Take in one draft: open its matter, add to it, or close it."""
-        self.pass_time(draft.at)
+        """Take in one draft: open its matter, add to it, or close it. What time it is, `pass_time` alone says."""
         key = draft.finding_id
         matter = self.matters.get(key)
         if draft.closes is not None:
@@ -98,6 +113,17 @@ class IncidentsDesk:
             self.matters.touch(key)
             if self._trace(key, matter):
                 self._announce(key, matter)
+        self._weigh_all(edge.issued)
+
+    def learn_switch(self, switch: KeySwitch) -> None:
+        """Take in that a key was switched off or on, and look at the sessions that were seen since."""
+        if self.off_keys.learn_switch(switch) and not switch.is_on:
+            self._weigh_all()
+
+    def learn_sighting(self, sighting: Sighting) -> None:
+        """Take in that a session goes on which a long-lived key may have issued."""
+        self.off_keys.keep(sighting)
+        self._weigh(sighting)
 
     def learn_class(self, arn: str, class_: Class, tier: int | None) -> None:
         """Note what an entity turned out to be; unknown is what it is unless something is noted."""
@@ -131,6 +157,7 @@ class IncidentsDesk:
                 break
             for key in keys:
                 self._drop(key)
+        self.off_keys.expire(now)
 
     def findings(self, *, is_accepted: bool = False) -> list[Finding]:
         """List all findings in their present state, by the time they opened, then by id; suppressed ones if asked."""
@@ -158,6 +185,7 @@ class IncidentsDesk:
         yield from _CLASS.changes("incidents", self.classes)
         yield from _EARLY.changes("incidents", self.early)
         yield from self.lineage.changes()
+        yield from self.off_keys.changes()
         if self.now != self._written_now:
             self._written_now = self.now
             yield _NOW.row("incidents", (), 0, self.now)
@@ -169,6 +197,7 @@ class IncidentsDesk:
         _CLASS.fill(self.classes, stored.get("class", ()))
         _EARLY.fill(self.early, stored.get("early", ()))
         self.lineage.restore(stored.get("edge", ()))
+        self.off_keys.restore(stored)
         self.now = self._written_now = max((_NOW.read(each)[1] for each in stored.get("now", ())), default=-NEVER)
         for key, matter in self.matters.items():
             for node in matter.waits_for:
@@ -253,6 +282,28 @@ class IncidentsDesk:
         how, at, event_id = (edge.how, edge.at, edge.event_id) if edge else ("", None, None)
         return Hop(who.arn or "", who.type or "unknown", how, at, event_id, class_)
 
+    # Sessions that go on
+
+    def _weigh_all(self, issued: str | None = None) -> None:
+        """Look at the sightings that wait: all of them, or those of one session."""
+        if self.off_keys.switches:
+            for sighting in [each for each in self.off_keys.sightings.values() if issued in (None, each.who.arn)]:
+                self._weigh(sighting)
+
+    def _weigh(self, sighting: Sighting) -> None:
+        """See whether a session was issued by a key that was off by then; if so it is told, once."""
+        if not self.off_keys.switches or not self._key_rules:
+            return
+        for edge in self.lineage.path(sighting.who):
+            if edge.how == "CreateAccessKey":  # further back it is another key's story
+                return
+            if edge.issuer.key and (switch := self.off_keys.off(edge.issuer.key, sighting.who.at)):
+                self.off_keys.sightings.pop(sighting.evidence.event_id, None)
+                for rule in self._key_rules:
+                    for draft in rule.fold(OutlivedState(switch, edge, sighting)):
+                        self.fold(draft)
+                return
+
     # Chains
 
     def _regroup(self, key: str, matter: Matter) -> None:
@@ -268,6 +319,7 @@ class IncidentsDesk:
         keys = self._groups.get(root, set())
         parts = [_part(key, each) for key in sorted(keys) if _is_stage(each := self.matters[key])]
         was = {key: self.matters[key].part_of for key in keys}
+        regrouped: list[str] = []
         before = set(filter(None, was.values()))
         for key in keys:
             self.matters[key].part_of = None
@@ -283,11 +335,15 @@ class IncidentsDesk:
         for key in keys:
             if self.matters[key].part_of != was[key]:
                 self.matters.touch(key)
+                regrouped.append(key)
         for chain_id in sorted(before):
             chain = self.matters[chain_id]
             self.matters.touch(chain_id)
             chain.closing = Closing(max(self.now, chain.drafted_at), "superseded")
             self._settle(chain_id, chain)
+        if self.on_part is not None:
+            for key in sorted(regrouped):
+                self.on_part(self.matters[key].finding(key))
 
     def _set(self, key: str, draft: Draft) -> None:
         """Let a draft that holds the whole matter stand for it."""
@@ -323,6 +379,7 @@ def _is_stage(matter: Matter) -> bool:
         matter.draft.chain_stage is not None
         and matter.stage == "live"
         and matter.close_reason not in ("accepted", "superseded")
+        and matter.exhibits.kept != []  # what only an inventory tells has no place in a story
     )
 
 

@@ -728,7 +728,7 @@ def test_when_refuses(text: str) -> None:
 
 def result_of(engine: Engine, **summary: Any) -> Result:
     """Make a result as a replay would give it."""
-    return Result(engine.findings(), engine.principals(), Summary(**summary))
+    return Result(engine.findings(), engine.principals(), Summary(**summary), engine)
 
 
 def test_summary_says_all_there_is_to_say() -> None:

@@ -92,8 +92,8 @@ def test_what_is_known_of_use() -> None:
     (keys,) = (profile.keys for profile in profiles.values() if profile.keys)
     (key,) = keys.values()
     assert sorted(key.networks) == ["198.51.100.0/24", "203.0.113.0/24"]
-    assert sorted(key.clients) == ["Boto3 linux", "aws-cli linux"]
-    assert [api.rpartition(":")[2] for api in key.apis] == ["RunInstances", "GetObject", "PutObject"]
+    assert sorted(key.clients) == ["cli/aws-cli/linux", "sdk/boto3/linux"]
+    assert [api.rpartition(":")[2] for api in sorted(key.apis)] == ["RunInstances", "GetObject", "PutObject"]
     assert key.last_used_at == key.first_used_at + 9 * 60
 
 
@@ -105,7 +105,6 @@ def test_quarantine() -> None:
     assert run(steps).behaviour.profiles[robot].configuration & Facts.QUARANTINED
     steps.append(iam("DetachUserPolicy", role("admin", "anna"), 5, userName="robot", policyArn=policy))
     assert not run(steps).behaviour.profiles[robot].configuration & Facts.QUARANTINED
-    assert not run(steps).findings()
     other = iam(
         "AttachUserPolicy",
         role("admin", "anna"),
