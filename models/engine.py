@@ -171,7 +171,7 @@ class Engine:
             self.now = self._written_now = _NOW.read(each)[1]
 
     def _hand_on(self) -> None:
-        """Take what lies on the tray to the incidents desk, classes first."""
+        """Take what lies on the tray to the incidents desk, what explains before what it explains."""
         tray = self.desks.tray
         self.incidents.pass_time(self.now)
         for step in self.incidents.steps(tray):

@@ -142,10 +142,10 @@ def _options(*options: Callable[[_Command], _Command]) -> Callable[[_Command], _
     return decorate
 
 
-def output_options(what: What) -> Callable[[_Command], _Command]:
+def output_options(*what: What) -> Callable[[_Command], _Command]:
     """Offer where results go, and the formats that there are for them."""
     return _options(
-        click.option("--format", "form", type=click.Choice(FORMATS[what]),
+        click.option("--format", "form", type=click.Choice([form for each in what for form in FORMATS[each]]),
                      help="How to write it; table on a terminal, else jsonl."),
         click.option("-o", "--output", metavar="FILE", callback=_output_path,
                      help="Write into FILE, whole or not at all, instead of stdout."),

@@ -298,4 +298,6 @@ def _without_collections() -> Iterator[None]:
         yield
     finally:
         if was_enabled:
+            gc.freeze()  # these two make old what was made here: as young, it would all be walked through at once
+            gc.unfreeze()
             gc.enable()

@@ -298,7 +298,7 @@ class IncidentsDesk:
             if edge.how == "CreateAccessKey":  # further back it is another key's story
                 return
             if edge.issuer.key and (switch := self.off_keys.off(edge.issuer.key, sighting.who.at)):
-                del self.off_keys.sightings[sighting.evidence.event_id]
+                self.off_keys.sightings.pop(sighting.evidence.event_id, None)
                 for rule in self._key_rules:
                     for draft in rule.fold(OutlivedState(switch, edge, sighting)):
                         self.fold(draft)

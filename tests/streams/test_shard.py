@@ -83,9 +83,13 @@ class Line:
                 finding = msgspec.json.decode(value)
                 self.found[finding["finding_id"]] = finding
 
+    def states(self) -> list[Shard | Incidents]:
+        """List all that know something."""
+        return [*self.shards, self.incidents]
+
     def flush(self) -> None:
         """Store the rows that changed."""
-        for table, state in zip(self.tables, (*self.shards, self.incidents), strict=True):
+        for table, state in zip(self.tables, self.states(), strict=True):
             for row in state.rows():
                 table[f"{row.desk} {row.key}"] = row
 
@@ -93,7 +97,7 @@ class Line:
         """Begin again from what was stored."""
         self.shards = [Shard(number, RULES, CONTEXT, self.notes) for number in range(SHARDS)]
         self.incidents = Incidents(RULES, CONTEXT, self.notes)
-        for table, state in zip(self.tables, (*self.shards, self.incidents), strict=True):
+        for table, state in zip(self.tables, self.states(), strict=True):
             state.restore(row for row in table.values() if row.value is not None)
         for shard, messages in zip(self.shards, self.filed, strict=True):
             shard.remember(messages[: shard.applied + 1])
