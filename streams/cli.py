@@ -14,12 +14,13 @@ from pathlib import Path
 
 import click
 
+from streams.commands.alert import alert
 from streams.commands.broker import broker
 from streams.commands.detectors import detectors
 from streams.commands.ingest import ingest
 from streams.commands.policies import check_policy, diff_policy
 from streams.commands.simulate import simulate
-from streams.commands.trails import explain, principals, replay
+from streams.commands.trails import explain, principals, replay, seed
 from streams.commands.worker import worker
 from streams.output import EXIT_STATUS, INTERRUPTED, UNUSABLE, abandon_stdout, complain
 
@@ -47,9 +48,11 @@ def rolehawk(context: click.Context) -> None:
         context.exit(UNUSABLE)
 
 
-for _command in (
-    replay, principals, explain, detectors, simulate, check_policy, diff_policy, broker, ingest, worker,
-):  # fmt: skip
+_COMMANDS = (
+    replay, principals, explain, detectors, simulate, check_policy, diff_policy, broker, ingest, seed, worker, alert,
+)  # fmt: skip
+
+for _command in _COMMANDS:
     rolehawk.add_command(_command)
 
 

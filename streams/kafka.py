@@ -126,6 +126,20 @@ class Cluster:
         finally:
             admin.close()
 
+    def has_messages(self, topic: str) -> bool:
+        """Say whether a topic ever had a message; raises KafkaUnusableError."""
+        from kafka import TopicPartition  # noqa: PLC0415 - an extra, which `consumer` asks for
+        from kafka.errors import KafkaError  # noqa: PLC0415
+
+        consumer = self.consumer()
+        try:
+            partitions = [TopicPartition(topic, each) for each in consumer.partitions_for_topic(topic) or ()]
+            return any(consumer.end_offsets(partitions).values())
+        except KafkaError as error:
+            raise KafkaUnusableError(f"topic {topic} cannot be read: {error}") from None
+        finally:
+            consumer.close()
+
     def _made(self, client: Callable[..., _Client], *topics: str, **more: Any) -> _Client:  # noqa: ANN401
         from kafka.errors import KafkaError, KafkaTimeoutError  # noqa: PLC0415 - an extra
 
