@@ -11,6 +11,7 @@ import click
 import pytest
 import yaml
 
+from models.routes import Alertmanager
 from models.settings import parse_settings
 from streams.cli import rolehawk
 
@@ -85,7 +86,9 @@ def test_settings_are_taken_and_lead_to_the_services() -> None:
     settings = parse_settings((ROOT / "docker/rolehawk.toml").read_text())
     ports = {port.split(":")[1] for port in SERVICES["kafka"]["ports"]}
     assert {each.split(":")[1] for each in settings.kafka.bootstrap} <= ports
-    assert {route.sink for route in settings.routes} == set(settings.sinks) or settings.sinks.keys() == {"alertmanager"}
+    (sink,) = settings.sinks.values()
+    assert isinstance(sink, Alertmanager)
+    assert sink.url == "http://127.0.0.1:9093"
     assert (
         SERVICES["kafka"]["environment"]["KAFKA_ADVERTISED_LISTENERS"] == f"PLAINTEXT://{settings.kafka.bootstrap[0]}"
     )
