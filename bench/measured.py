@@ -104,7 +104,8 @@ def _stepped(folder: str, note: Callable[[str], None]) -> tuple[int, Engine]:
     sources, _ = find([folder])
     begins = sorted(((begins_at(source) or 0, source) for source in sources), key=lambda each: each[0])
     engine = Engine(build(Settings()))
-    reader, merge, once = EventReader(engine.asked_for), Merge(), Once()
+    reader, once = EventReader(engine.asked_for), Once()
+    merge: Merge[Event] = Merge()
     count = 0
     note("see when each file begins")
     for (_, source), (next_begins_at, _) in zip(begins, [*begins[1:], (1 << 62, sources[0])], strict=True):
