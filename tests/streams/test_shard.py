@@ -16,7 +16,10 @@ from models.finding import Finding
 from models.record import encode, epoch
 from models.rows import Row, StateVersionError
 from models.settings import Context, Settings
+from models.trail import Rejected
 from streams.filing import FiledError, Filer, decode_filed, shard_of
+from streams.kafka import MAX_MESSAGE_BYTES
+from streams.rejected import message_of
 from streams.shard import MIN_REMEMBERED, Clock, Incidents, Seen, Shard, shard_meta
 from tests.models.test_conformance import trail
 from tests.records import Json, instance_call, record, role, run, user
@@ -247,3 +250,11 @@ def test_time_is_that_of_the_account_that_lags() -> None:
     assert filer.watermark == begin + 602 * 60 - 900
     filer.close(begin + 700 * 60)
     assert filer.watermark == begin + 700 * 60
+
+
+def test_what_is_rejected_fits_a_message() -> None:
+    """However long it is and whatever it is made of, so that no poison is one in its own topic again."""
+    for content in (b"\x00" * 5_000_000, b"\xff" * 5_000_000, b"short"):
+        message = message_of(Rejected("here", 1, "", "no JSON", content))
+        assert len(message) <= MAX_MESSAGE_BYTES
+        assert msgspec.json.decode(message)["reason"] == "no JSON"
