@@ -279,7 +279,7 @@ class Incidents:
         self.clock = Clock()
         self.desk = IncidentsDesk((rule for rule in rules if rule.detector.desk == "incidents"), context)
         self.desk.on_change = self._on_change
-        self.desk.on_part = self._emit
+        self.desk.on_shift = self._emit
         self._last: dict[int, tuple[int, int]] = {}  # shard -> offset and part of what was last applied
         self._changed: dict[tuple[str, int], Finding] = {}  # by id and revision, in the order of their changes
         self._report = report

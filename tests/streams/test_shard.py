@@ -11,9 +11,10 @@ from models.desks.pair import Desks
 from models.desks.tray import Fault
 from models.detectors import build
 from models.detectors.console.machine_role_console import MachineRoleConsole
+from models.detectors.use.root_use import RootUse
 from models.event import EventReader
 from models.finding import Finding
-from models.record import encode, epoch
+from models.record import encode, epoch, iso
 from models.rows import Row, StateVersionError
 from models.settings import Context, Settings
 from models.trail import Rejected
@@ -258,3 +259,15 @@ def test_what_is_rejected_fits_a_message() -> None:
         message = message_of(Rejected("here", 1, "", "no JSON", content))
         assert len(message) <= MAX_MESSAGE_BYTES
         assert msgspec.json.decode(message)["reason"] == "no JSON"
+
+
+def test_a_finding_that_began_earlier_is_told_again() -> None:
+    """Evidence that comes late, and is the earliest, moves the beginning; whoever keeps the last state has it right."""
+    first = trail(RootUse, "POSITIVE")[0]
+    begin = epoch(str(first["eventTime"]))
+    earliest, *others = ({**first, "eventID": f"copy-{n}", "eventTime": iso(begin + 60 * n)} for n in range(3))
+    line = Line()
+    line.send(others)
+    line.send([earliest])
+    found = [each["opened_at"] for each in line.found.values() if each["detector"] == "root-use"]
+    assert found == [first["eventTime"]]
