@@ -316,14 +316,18 @@ class Ledger:
 
     @contextmanager
     def _together(self) -> Iterator[None]:
+        """Write all that is written inside, or nothing; raises LedgerError where the disk does not take it."""
         with self.changed:
-            self._base.execute("BEGIN IMMEDIATE")
             try:
+                self._base.execute("BEGIN IMMEDIATE")
                 yield
-            except BaseException:
-                self._base.execute("ROLLBACK")
+                self._base.execute("COMMIT")
+            except BaseException as error:
+                if self._base.in_transaction:
+                    self._base.execute("ROLLBACK")
+                if isinstance(error, sqlite3.Error):
+                    raise LedgerError(f"the state cannot be written: {error}") from None
                 raise
-            self._base.execute("COMMIT")
 
     def _prepare(self) -> None:
         self._base.execute("PRAGMA journal_mode = WAL")
