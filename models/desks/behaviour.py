@@ -6,12 +6,14 @@ of time yields goes to the tray: drafts and session edges for the incidents desk
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from heapq import heapify, heappop, heappush
 from typing import Any, Final, NamedTuple
 
 from msgspec.structs import replace
 
+from models.behaviour.evidence import Origin, origin_of
 from models.behaviour.filing import Deed, trust_facts
 from models.behaviour.instances import INSTANCE, Instances, Place, learn_place, place_of
 from models.behaviour.keys import Key, KeyAct, KeyRow, claim, key_of, nameless
@@ -19,7 +21,7 @@ from models.behaviour.profile import DAY_S, MAX_FORMER_IDS, NEVER, SESSION_GAP_S
 from models.behaviour.recon import ASKING, is_news, new_recon
 from models.desks.tray import ClassChange, Fault, Tray, calls_of, observe
 from models.detector import BehaviourState, Detector, Rule
-from models.entity import Actor, EntityType, account_of
+from models.entity import CONSOLE_SESSION, Actor, EntityType, account_of
 from models.event import Event
 from models.facts import CONFIGURATION, CONSOLE_MARKERS, Facts
 from models.finding import Exhibits, evidence_of, who
@@ -87,6 +89,7 @@ class BehaviourDesk:
         self._due: list[tuple[int, str]] = []  # when entities are to be swept, a heap; outdated entries are skipped
         self._due_at: dict[str, int] = {}  # entity -> the entry that counts
         self._written_coverage = NEVER
+        self.begun: Counter[Origin] = Counter()  # sessions that began to act since this process did, for who measures
 
     def observe(self, event: Event, actor: Actor) -> bool:
         """Score and learn what an entity itself does; says whether anything may lie on the tray."""
@@ -101,6 +104,7 @@ class BehaviourDesk:
         session = profile.sessions.get(event.session_name)
         if session is None or at - session.last_at > SESSION_GAP_S or at > session.ends_at:
             session = profile.session_at(event.session_name, at)
+            self.begun[origin_of(event.facts)] += 1
         facts = event.facts
         found = self._find_out(event, actor, profile) if facts & _TELLING else _NOTHING
         is_worth_a_look = facts & ~session.facts or facts & self._facts or found.facts or event.api.key in self.calls
@@ -236,7 +240,9 @@ class BehaviourDesk:
 
     def _use_of_key(self, event: Event, profile: Profile) -> _Use:
         """Say what an event with a long-lived key brings to that key, which has not learnt of it yet."""
-        key_id = event.session_name if event.identity is None else event.identity.access_key_id or event.session_name
+        key_id = event.session_name
+        if key_id == CONSOLE_SESSION and (identity := event.identity) is not None:
+            key_id = identity.access_key_id or key_id
         key = profile.keys.get(key_id) or nameless(profile.keys)
         network = client = None
         if event.facts & Facts.DIRECT_CALL:  # else an AWS service calls from its own network, with its own client
@@ -372,9 +378,13 @@ class BehaviourDesk:
         """Note when the entity is next due, if any detector waits for time to pass."""
         if self._sweeping:
             state = BehaviourState(profile, None, 0, False, self.coverage_since, self._context)
-            due = (rule.detector.due_at(state) for rule in self._sweeping)
-            profile.next_due_at = min((at for at in due if at is not None and at > profile.swept_at), default=NEVER)
-            if profile.next_due_at != NEVER:
+            next_due_at = NEVER
+            for rule in self._sweeping:
+                due_at = rule.detector.due_at(state)
+                if due_at is not None and profile.swept_at < due_at < next_due_at:
+                    next_due_at = due_at
+            profile.next_due_at = next_due_at
+            if next_due_at != NEVER:
                 self._expect(profile)
 
     def _expect(self, profile: Profile) -> None:
