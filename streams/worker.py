@@ -29,7 +29,6 @@ from models.record import encode
 from models.settings import Context, Settings
 from models.trail import Rejected
 from streams.filing import Filer
-from streams.formats.jsonl import line
 from streams.inbox import Inbox
 from streams.kafka import Cluster
 from streams.keeper import Event, Keeper
@@ -38,8 +37,8 @@ from streams.metrics import Metrics
 from streams.outbox import Outbox
 from streams.output import UNUSABLE
 from streams.readback import read_back
+from streams.rejected import rejected_value
 from streams.shard import Incidents, Shard
-from streams.summary import rejected_row
 from streams.tally import Tally
 from streams.topics import INCIDENTS, SHARDS
 
@@ -166,7 +165,7 @@ class Worker:
 
     async def _reject(self, rejected: Rejected) -> None:
         outbox = await self._writer()
-        await outbox.send("rejected", line(rejected_row(rejected)).encode())
+        await outbox.send("rejected", rejected_value(rejected))
 
     async def _reject_message(self, event: Event, reason: str) -> None:
         where = f"partition {event.message.partition}, offset {event.message.offset}"
