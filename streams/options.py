@@ -212,6 +212,12 @@ policy_options = _options(
     click.option("--strict", is_flag=True, help="Exit with 3 if a policy could not be read."),
     click.option("-q", "--quiet", is_flag=True, help="No summary: only errors on stderr."),
 )  # fmt: skip
+metrics_options = _options(
+    click.option("--metrics-host", metavar="ADDRESS", default="127.0.0.1", show_default=True,
+                 help="Serve /metrics on this address."),
+    click.option("--metrics-port", metavar="PORT", type=click.IntRange(0, 65_535), default=9464, show_default=True,
+                 help="Serve /metrics on this port; 0 for any that is free."),
+)  # fmt: skip
 paths_argument = click.argument("paths", metavar="PATH...", nargs=-1, required=True)
 
 

@@ -242,17 +242,10 @@ class _Run:
         summary.events += len(events)
         if summary.first_at is None:
             summary.first_at = events[0].at
-            self._seed(events[0].at)
+            holds_at = self._known.holds_at
+            seed(self._engine, self._known.inventory, events[0].at if holds_at is None else holds_at)
         summary.last_at = events[-1].at
         self._engine.feed(self._once.of(events))
-
-    def _seed(self, first_at: int) -> None:
-        inventory, holds_at = self._known.inventory, self._known.holds_at
-        holds_at = first_at if holds_at is None else holds_at
-        for answer in inventory.details:
-            for each in read_inventory(answer, holds_at):
-                self._engine.seed(each)
-        self._engine.seed_keys(inventory.keys, holds_at)
 
     def _on_change(self, finding: Finding) -> None:
         """Keep a change, and who stood behind it: what leads there is forgotten once nobody can act by it."""
@@ -269,6 +262,14 @@ class _Run:
         where = "the passing of time" if event is None else f"event {event.event_id}"
         content = b"" if event is None else encode(event.record)
         self._complaints.reject(Rejected(where, 0, "", f"detector {fault.detector} raised {fault.error}", content))
+
+
+def seed(engine: Engine, inventory: Answers, holds_at: int) -> None:
+    """Tell an engine what was known of the accounts at an instant, before its first event."""
+    for answer in inventory.details:
+        for each in read_inventory(answer, holds_at):
+            engine.seed(each)
+    engine.seed_keys(inventory.keys, holds_at)
 
 
 @contextmanager

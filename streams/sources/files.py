@@ -137,6 +137,15 @@ def inflated(source: Source) -> Iterator[bytes]:
     return iter(_Inflated(source, None))
 
 
+def is_whole(source: Source) -> bool:
+    """Say whether a file looks complete: gzip that ends, and text that ends as JSON can."""
+    stream = _Inflated(source, None)
+    end = b""
+    for chunk in stream:
+        end = chunk[-PEEK:].rstrip()[-1:] or end
+    return not stream.fault and end in (b"}", b"]")
+
+
 def begins_at(source: Source) -> int | None:
     """Say when the events at the start of a file begin; None where nothing tells."""
     try:
