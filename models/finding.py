@@ -126,6 +126,7 @@ class Draft(Struct, kw_only=True):
     coverage_since: int
     attack: tuple[str, ...]
     runbook: str
+    born_at: int | None = None  # came true by time alone, at this instant: the evidence is of what it is true of
     closes: CloseReason | None = None  # a closing draft is no evidence
     is_attempt: bool = False  # denied: an incident, whatever the life of its detector
     parts: tuple[str, ...] = ()  # of a chain: the ids of its findings
@@ -247,6 +248,6 @@ def one_line(title: str) -> str:
     return title if len(title) <= MAX_TITLE else f"{title[: MAX_TITLE // 2]}…{title[1 - MAX_TITLE // 2 :]}"
 
 
-def cut(text: str) -> str:
+def cut(text: str, length: int = MAX_VALUE) -> str:
     """Keep a string of an event within bounds, the middle left out."""
-    return text if len(text) <= MAX_VALUE else f"{text[: MAX_VALUE // 2 - 1]}…{text[-(MAX_VALUE // 2) :]}"
+    return text if len(text) <= length else f"{text[: length // 2 - 1]}…{text[-(length // 2) :]}"

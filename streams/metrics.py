@@ -84,6 +84,7 @@ FAMILIES: Final = (
     Family("rolehawk_detector_errors_total", "counter", ("detector",), "Events at which a detector raised."),
     Family("rolehawk_profiles", "gauge", (), "Entities that are known."),
     Family("rolehawk_alert_deliveries_total", "counter", ("sink", "outcome"), "What was delivered to sinks, or was not."),
+    Family("rolehawk_alert_waiting", "gauge", ("sink",), "What waits to be told to a sink: due, or held for a digest."),
     Family("rolehawk_ingest_events_total", "counter", ("outcome",), "Records that ingest wrote into Kafka, or did not."),
     Family("rolehawk_watermark_timestamp_seconds", "gauge", (), "Event time up to which all is worked on."),
     Family("rolehawk_build_info", "gauge", ("version",), "Which rolehawk this is; always 1."),
@@ -168,9 +169,22 @@ class Metrics:
                     labels = each.detector, each.severity, each.account_id
                     self._open[each.finding_id] = self._add("rolehawk_findings_open", 1, labels)
 
+    def forget_open(self) -> None:
+        """Let go of the findings that are open: another process has them now."""
+        with self._lock:
+            self._open.clear()
+            self._set("rolehawk_findings_open", dict.fromkeys(self._values["rolehawk_findings_open"], 0))
+
     def failed(self, fault: Fault) -> None:
         """Count an event at which a detector raised."""
         self.count("rolehawk_detector_errors_total", 1, fault.detector)
+
+    def waiting(self, by_sink: dict[str, int]) -> None:
+        """Note how much waits for each sink."""
+        with self._lock:
+            self._set("rolehawk_alert_waiting", dict.fromkeys(self._values["rolehawk_alert_waiting"], 0))
+            for sink, count in by_sink.items():
+                self._add("rolehawk_alert_waiting", count, (sink,))
 
     def timed(self, rules: Iterable[Rule[Any]]) -> list[Rule[Any]]:
         """Give the rules so that the seconds which they take are counted."""

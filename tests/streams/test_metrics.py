@@ -58,6 +58,7 @@ PROMISED = {
     "rolehawk_alert_deliveries_total": {"sink", "outcome"},
     "rolehawk_watermark_timestamp_seconds": set(),
     "rolehawk_build_info": {"version"},
+    "rolehawk_alert_waiting": {"sink"},
     "rolehawk_ingest_events_total": {"outcome"},
 }
 
