@@ -11,7 +11,6 @@ import os
 import time
 from collections.abc import Callable
 from hashlib import sha256
-from pathlib import Path
 from threading import Event as Flag
 from typing import Final, NamedTuple, Protocol
 
@@ -24,7 +23,7 @@ from models.finding import Finding
 from models.network import Locate
 from models.record import encode
 from models.settings import Settings
-from models.trail import Batch, Rejected
+from models.trail import Rejected
 from streams.formats.jsonl import line
 from streams.held import Held
 from streams.metrics import Metrics
@@ -110,6 +109,7 @@ class Watch:
         self._applied: list[str] = []
         self._seen: dict[str, tuple[int, int]] = {}  # files not read yet -> size and time, as they were last
         self._missing: set[str] = set()  # paths that lead nowhere, as was said
+        self._failing: set[str] = set()  # files that could not be read, as was said
         self._is_dirty = False
         self._heard_s = time.monotonic()  # when a file last came
         self._counted_s = -1e9
@@ -177,35 +177,36 @@ class Watch:
         del self._seen[name]
         return found
 
-    def _take(self, source: Source, found: tuple[int, int], *, is_again: bool = False) -> None:
+    def _take(self, source: Source, found: tuple[int, int]) -> None:
         """Read a file: what is beyond the frontier waits, what is not is late, and is applied now."""
         frontier = self._place.fed_until
         known = self._known.get(source.name)
         # One that has grown is read on from where it was.
-        skipped = known.events if known is not None and not is_again and found[0] >= known.size else 0
+        skipped = known.events if known is not None and found[0] >= known.size else 0
         late: list[Event] = []
-        count = rejected = 0
-        newest_at = -NEVER if known is None else known.newest_at
+        count, newest_at = 0, -NEVER if known is None else known.newest_at
+        wrong: list[Rejected] = []
+        wrong_count = 0
         for batch in self._reader.read(source):
-            if not is_again:
-                rejected = self._complain(batch, rejected)
+            wrong += batch.rejected[: MAX_NAMED - len(wrong)]
+            wrong_count += len(batch.rejected)
+            self._metrics.read("ignored", batch.digests + batch.insights)
             events = batch.events[max(0, skipped - count) :]
-            if is_again and known is not None:  # what came since, the next look sees
-                events = events[: known.events - count]
-            else:
-                self._metrics.arrived(events)
+            self._metrics.arrived(events)
             count += len(batch.events)
             newest_at = max(newest_at, max((event.at for event in events), default=newest_at))
             waiting = [event for event in events if event.at > frontier]
             self._held.add(waiting)
-            if len(waiting) < len(events) and not is_again:
+            if len(waiting) < len(events):
                 late += [event for event in events if event.at <= frontier]
-        if rejected > MAX_NAMED:
-            more = f"{rejected - MAX_NAMED:,} more records could not be read"
-            self._on_rejected(Rejected(source.name, 0, "", more, b""))
-        self._place.newest_at = max(self._place.newest_at, newest_at)
-        if is_again:
+        if self._reader.error is not None:  # it is tried again; what was read of it waits, and its copies are dropped
+            if source.name not in self._failing:
+                self._complain(wrong, wrong_count)
+            self._failing.add(source.name)
             return
+        self._failing.discard(source.name)
+        self._complain(wrong, wrong_count)
+        self._place.newest_at = max(self._place.newest_at, newest_at)
         self.files += 1
         self._known[source.name] = self._read[source.name] = Known(*found, count, newest_at)
         self._is_dirty = True
@@ -216,6 +217,19 @@ class Watch:
             applied = self._feed(fresh)
             self.late += applied
             self._metrics.count("rolehawk_late_events_total", applied)
+
+    def _take_again(self, name: str, known: Known) -> None:
+        """Read a file again, some events of which still wait; raises OSError where it is there and cannot be read."""
+        if "://" not in name and not os.path.exists(name):  # noqa: PTH110 - as in `find`
+            self._reject(Rejected(name, 0, "", "is gone, and its last events were still waiting: they are lost", b""))
+            return
+        count = 0
+        for batch in self._reader.read(Source(name, False, known.size)):
+            events = batch.events[: known.events - count]  # what came since, the next look sees
+            count += len(batch.events)
+            self._held.add([event for event in events if event.at > self._place.fed_until])
+        if self._reader.error is not None:
+            raise self._reader.error
 
     def _forget_files(self, names: set[str]) -> None:
         """Forget files that are there no more, once all of their events are applied."""
@@ -298,15 +312,6 @@ class Watch:
             if known.newest_at > self._place.fed_until:
                 self._take_again(name, known)
 
-    def _take_again(self, name: str, known: Known) -> None:
-        """Read a file again, some events of which still wait."""
-        found = known.size, known.modified_ns
-        source = Source(name, False, known.size)
-        if "://" not in name and (not Path(name).exists() or Path(name).stat().st_size < known.size):
-            self._reject(Rejected(name, 0, "", "is gone, and its last events were still waiting: they are lost", b""))
-            return
-        self._take(source, found, is_again=True)
-
     def _commit(self) -> None:
         """Write the output, then all that changed, in one transaction."""
         self._place.written = self._sink.write(self._lines) if self._lines else self._sink.length
@@ -337,12 +342,14 @@ class Watch:
         content = b"" if event is None else encode(event.record)
         self._reject(Rejected(where, 0, "", f"detector {fault.detector} raised {fault.error}", content))
 
-    def _complain(self, batch: Batch, before: int) -> int:
-        """Name what could not be read, of each file the first few; gives how many there are so far."""
-        self._metrics.read("ignored", batch.digests + batch.insights)
-        for number, each in enumerate(batch.rejected, before + 1):
-            self._reject(each, is_named=number <= MAX_NAMED)
-        return before + len(batch.rejected)
+    def _complain(self, wrong: list[Rejected], count: int) -> None:
+        """Name the first few of so many records of a file that could not be read."""
+        for each in wrong:
+            self._reject(each)
+        if (more := count - len(wrong)) > 0:
+            self.rejected += more
+            self._metrics.read("rejected", more)
+            self._on_rejected(Rejected(wrong[0].file, 0, "", f"{more:,} more records could not be read", b""))
 
     def _complain_of(self, missing: list[Unopened]) -> None:
         """Say of each path once that it leads nowhere, and again if it comes and goes."""
@@ -351,11 +358,10 @@ class Watch:
                 self._reject(Rejected(each.name, 0, "", each.reason, b""))
         self._missing = {each.name for each in missing}
 
-    def _reject(self, rejected: Rejected, *, is_named: bool = True) -> None:
+    def _reject(self, rejected: Rejected) -> None:
         self.rejected += 1
         self._metrics.read("rejected", 1)
-        if is_named:
-            self._on_rejected(rejected)
+        self._on_rejected(rejected)
 
 
 class _Recent:

@@ -125,7 +125,10 @@ def watch(
             metrics = Metrics()
             served_at = ""
             if not once:
-                port = stack.enter_context(served(metrics, metrics_host, metrics_port))
+                try:
+                    port = stack.enter_context(served(metrics, metrics_host, metrics_port))
+                except OSError as error:
+                    raise Unusable(f"{metrics_host}:{metrics_port}: {error.strerror}") from None
                 served_at = f"; metrics on http://{metrics_host}:{port}/metrics"
             watching = Watch(
                 list(options.paths),
@@ -152,8 +155,7 @@ def watch(
     except StateVersionError as error:
         raise Unusable(f"{state}: {error}; docs/watch.md says how to go on") from None
     except OSError as error:
-        where = f"{metrics_host}:{metrics_port}" if error.filename is None else error.filename
-        raise Unusable(f"{where}: {error.strerror or error}") from None
+        raise Unusable(f"{error.filename}: {error.strerror}" if error.filename else str(error)) from None
 
 
 class _Stdout:

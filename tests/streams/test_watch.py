@@ -18,6 +18,7 @@ from threading import Event as Flag
 from typing import Any
 from urllib.request import urlopen
 
+import boto3
 import msgspec
 import pytest
 
@@ -449,3 +450,34 @@ def test_a_stdout_that_closed_loses_nothing(tmp_path: Path) -> None:
     done = subprocess.run(plain, cwd=ROOT, capture_output=True, text=True, check=True)
     lines = sorted(msgspec.json.encode(msgspec.json.decode(each, type=Finding)) for each in done.stdout.splitlines())
     assert lines == history_of([SAMPLE / "AWSLogs"])
+
+
+def test_a_file_that_cannot_be_read_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error of the disk is named once, and the file does not count as read."""
+    monkeypatch.setattr(watching, "GIVEN_UP_S", -1)
+    rejected: list[Rejected] = []
+    with opened(Path("/proc/self/mem"), tmp_path / "state", rejected=rejected) as watch:
+        for _ in range(3):
+            look(watch)
+        assert watch.tally().files == 0
+    assert ["could not be read" in each.reason for each in rejected] == [True]
+
+
+def test_a_bucket_is_watched_as_a_folder_is(tmp_path: Path, aws: str) -> None:
+    """Objects are read as they come, each once, and what waits is read again after a restart."""
+    client = boto3.client("s3", endpoint_url=aws)
+    client.create_bucket(Bucket="watched", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+
+    def put(number: int, *records: Json) -> None:
+        body = gzip.compress(msgspec.json.encode({"Records": records}))
+        client.put_object(Bucket="watched", Key=f"AWSLogs/{number}.json.gz", Body=body)
+
+    put(1, record("ListUsers", user("erin"), 0), record("ListUsers", user("erin"), 30))
+    bucket: Any = "s3://watched/AWSLogs"
+    for events in (1, 2):
+        with opened(bucket, tmp_path / "state") as watch:
+            assert look(watch).events == 1
+            assert look(watch).events == 1
+        put(events + 1, record("ListUsers", user("erin"), 30 + 40 * events))
+    again = run_once(bucket, tmp_path / "state")
+    assert again.tally()[:4] == (1, 2, 0, 0)
