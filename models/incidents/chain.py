@@ -48,8 +48,11 @@ def chains(parts: list[Part], min_stages: int, window_s: int) -> list[list[Part]
         while seen < len(ordered) and ordered[seen].opened_at <= until_at:
             stages[ordered[seen].stage] += 1
             seen += 1
-        if len(+stages) < min_stages:
-            stages[ordered[begin].stage] -= 1
+        if len(stages) < min_stages:
+            if stages[ordered[begin].stage] == 1:
+                del stages[ordered[begin].stage]
+            else:
+                stages[ordered[begin].stage] -= 1
             begin += 1
             continue
         end = begin + 1
