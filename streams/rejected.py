@@ -1,4 +1,4 @@
-"""What stands in the topic of what was rejected: where it was, why, and its bytes, as far as a message holds them."""
+"""What goes to the rejected topic: what could not be read, or made a detector raise; where it was, why, and its bytes."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from models.desks.tray import Fault
+from models.record import encode
 from models.trail import Rejected
 from streams.formats.jsonl import line
 from streams.summary import rejected_row
@@ -25,3 +27,12 @@ def rejected_value(rejected: Rejected) -> bytes:
             content = _decoder().decode(content).encode()
         rejected = replace(rejected, content=content)
     return line(rejected_row(rejected)).encode()
+
+
+def of_fault(fault: Fault) -> Rejected:
+    """Say at which event a detector, or a desk itself, raised."""
+    event = fault.event
+    where = "the passing of time" if event is None else f"event {event.event_id}"
+    what = f"detector {fault.detector}" if fault.detector else "a desk"
+    content = b"" if event is None else encode(event.record)
+    return Rejected(where, 0, "", f"{what} raised {fault.error}", content)
