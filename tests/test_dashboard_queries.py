@@ -57,6 +57,7 @@ def worked() -> Metrics:
     metrics.count("rolehawk_access_keys", 1, "180d+", ACCOUNT)
     metrics.count("rolehawk_unused_entities", 4, "user")
     metrics.count("rolehawk_findings_open", 1, "key-for-another", "high", ACCOUNT)
+    metrics.count("rolehawk_alert_waiting", 1, "pagerduty")
     return metrics
 
 
