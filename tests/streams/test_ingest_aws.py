@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -12,12 +13,14 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Self
 from urllib.parse import quote_plus
+from urllib.request import urlopen
 
 import boto3
 import pytest
 
 from models.record import epoch
 from streams.broker import Broker
+from streams.checkpoint import Checkpoint, CheckpointError
 from streams.ingest import Request, ingest
 from streams.kafka import Cluster
 from streams.pipe import Summary
@@ -219,6 +222,15 @@ def test_a_bad_object_is_told_and_stops_nothing(trail: Trail, topics: Topics, tm
     assert run(topics, "s3://trail/AWSLogs", state=tmp_path).files == 0
 
 
+def test_a_source_is_read_by_one_at_a_time(trail: Trail, topics: Topics, tmp_path: Path) -> None:
+    """While one ingest has the checkpoint of a source, another is told so."""
+    trail.put(0)
+    name = f"s3://trail/ trail-{topics.unique} {topics.bootstrap}"
+    with Checkpoint(tmp_path, name), pytest.raises(CheckpointError, match="another ingest is reading this source"):
+        run(topics, "s3://trail/", state=tmp_path)
+    assert run(topics, "s3://trail/", state=tmp_path).sent == 5
+
+
 def test_events_before_the_date_are_left_out(trail: Trail, topics: Topics, tmp_path: Path) -> None:
     """With a date to read since, objects are done with all the same."""
     trail.put(4)
@@ -236,7 +248,7 @@ def test_a_bucket_that_is_not_there(aws: str, topics: Topics, tmp_path: Path) ->
         check=False,
     )
     assert done.returncode == 2
-    assert done.stderr.splitlines()[-1] == "rolehawk: no such bucket"
+    assert done.stderr.splitlines()[-1] == f"rolehawk: s3://nowhere/{aws[-4:]}: no such bucket"
     assert SECRET not in done.stderr
 
 
@@ -311,6 +323,29 @@ def test_poison_in_a_queue_stops_nothing(trail: Trail, queue: Queue, topics: Top
         "could not be read: no such object",
         "no JSON",
     ]
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_the_command_serves_metrics_and_stops_in_good_order(
+    trail: Trail, queue: Queue, topics: Topics, tmp_path: Path, stop: signal.Signals
+) -> None:
+    """`rolehawk ingest --sqs` counts what it sends; told to stop it ends well, with nothing left in the queue."""
+    line = command(topics, tmp_path, "--sqs", queue.url, "--listen", "127.0.0.1:0")
+    process = subprocess.Popen(line, env=environment(), stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    address = process.stderr.readline().split()[1]
+    queue.tell(s3_event(trail.put(10)))
+
+    def served() -> str:
+        with urlopen(address) as answer:  # noqa: S310 - it is ours
+            return str(answer.read().decode())
+
+    until(lambda: 'rolehawk_ingest_events_total{outcome="sent"} 5.0' in served())
+    process.send_signal(stop)
+    _, said = process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 0, said
+    assert "deleted     1 message of the queue" in said
+    assert queue.left == 0
 
 
 @pytest.mark.long
