@@ -82,7 +82,7 @@ class KeyNewNetwork(Detector[BehaviourState], frozen=True, kw_only=True):
             event,
             state,
             subject=f"{cut(key.id)} from {network.name}",
-            title=f"Key {key.id} of {state.name} is used from {network.name}: {texts[0]}",
+            title=f"Key {key.id} of {state.name} is used from {network.name}, {texts[0]}",
             summary=(
                 f"Key {key.id} of {state.name}, watched for {key.history_days(at)} days, called {cut(event.api.name)} from "
                 f"{network.text} with {event.client.kind}: {'; '.join(texts)}."
@@ -115,14 +115,14 @@ class KeyNewNetwork(Detector[BehaviourState], frozen=True, kw_only=True):
         ) >= self.min_roaming_networks or state.context.is_pipeline(state.entity.arn)
         often = ", though its networks often change" if roams else ""
         if here.country and countries and here.country not in countries:
-            return 2 if roams else 3, f"from {here.country}, a country new to it{often}"
+            return 2 if roams else 3, f"a country new to it ({here.country}){often}"
         if any(network.is_near(each) for each in known):
             return 0, "a new network close to known ones"
         if here.asn is not None and systems and here.asn not in systems:
-            return 1 if roams else 2, f"from a network of AS{here.asn}, which is new to it{often}"
+            return 1 if roams else 2, f"an operator new to it (AS{here.asn}){often}"
         if network.kind == "endpoint":
-            return 0 if roams else 1, f"through a VPC endpoint new to it{often}"
-        return 0 if roams else 2, f"from a network new to it{often}"
+            return 0 if roams else 1, f"a VPC endpoint new to it{often}"
+        return 0 if roams else 2, f"a network new to it{often}"
 
 
 def _oddities(event: Event, key: Key, *, is_new_client: bool) -> Iterable[_Reason]:
