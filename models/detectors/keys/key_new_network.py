@@ -15,12 +15,8 @@ from models.facts import Facts
 from models.finding import ChainStage, Draft, Severity, cut
 from models.network import Network
 
-_ROAMING_DAYS: Final = 30
 _MAX_NAMED: Final = 5  # networks and clients that a finding lists as known
 _MAX_REGULAR_HOURS: Final = 12  # of the day: a key that is used in more has no hour of its own
-_TYPED: Final = frozenset(
-    {"cli", "cloudshell", "console", "browser", "agent"}
-)  # families of clients that a person works with
 
 
 _Reason = tuple[int, str]  # what is new or odd: its weight, and its words
@@ -109,7 +105,7 @@ class KeyNewNetwork(Detector[BehaviourState], frozen=True, kw_only=True):
         for each in known:
             countries |= {each.location.country} if each.location.country else set()
             systems |= {each.location.asn} if each.location.asn is not None else set()
-        arrivals = (state.context.atlas.named(name) for name in key.arrivals(at, _ROAMING_DAYS))
+        arrivals = (state.context.atlas.named(name) for name in key.arrivals(at))
         roams = len(
             {each.vicinity or each.name for each in arrivals}
         ) >= self.min_roaming_networks or state.context.is_pipeline(state.entity.arn)
@@ -157,9 +153,5 @@ def _for_owner(severity: Severity | None, event: Event, state: BehaviourState, k
     kind = state.profile.answer().kind
     if kind == "human":
         return min(severity, Severity.LOW)
-    is_perhaps = kind == "mixed" or (kind == "unknown" and any(_family(client) in _TYPED for client in key.clients))
+    is_perhaps = kind == "mixed" or (kind == "unknown" and key.is_typed_with)
     return min(severity, Severity.MEDIUM) if is_perhaps else severity
-
-
-def _family(client: str) -> str:
-    return client.partition("/")[0]
