@@ -21,6 +21,7 @@ from streams.commands.ingest import ingest
 from streams.commands.policies import check_policy, diff_policy
 from streams.commands.simulate import simulate
 from streams.commands.trails import explain, principals, replay, seed
+from streams.commands.watch import watch
 from streams.commands.worker import worker
 from streams.output import EXIT_STATUS, INTERRUPTED, UNUSABLE, abandon_stdout, complain
 
@@ -50,6 +51,7 @@ def rolehawk(context: click.Context) -> None:
 
 _COMMANDS = (
     replay, principals, explain, detectors, simulate, check_policy, diff_policy, broker, ingest, seed, worker, alert,
+    watch,
 )  # fmt: skip
 
 for _command in _COMMANDS:
