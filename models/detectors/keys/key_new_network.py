@@ -15,12 +15,8 @@ from models.facts import Facts
 from models.finding import ChainStage, Draft, Severity, cut
 from models.network import Network
 
-_ROAMING_DAYS: Final = 30
 _MAX_NAMED: Final = 5  # networks and clients that a finding lists as known
 _MAX_REGULAR_HOURS: Final = 12  # of the day: a key that is used in more has no hour of its own
-_TYPED: Final = frozenset(
-    {"cli", "cloudshell", "console", "browser", "agent"}
-)  # families of clients that a person works with
 
 
 _Reason = tuple[int, str]  # what is new or odd: its weight, and its words
@@ -82,7 +78,7 @@ class KeyNewNetwork(Detector[BehaviourState], frozen=True, kw_only=True):
             event,
             state,
             subject=f"{cut(key.id)} from {network.name}",
-            title=f"Key {key.id} of {state.name} is used from {network.name}: {texts[0]}",
+            title=f"Key {key.id} of {state.name} is used from {network.name}, {texts[0]}",
             summary=(
                 f"Key {key.id} of {state.name}, watched for {key.history_days(at)} days, called {cut(event.api.name)} from "
                 f"{network.text} with {event.client.kind}: {'; '.join(texts)}."
@@ -109,20 +105,20 @@ class KeyNewNetwork(Detector[BehaviourState], frozen=True, kw_only=True):
         for each in known:
             countries |= {each.location.country} if each.location.country else set()
             systems |= {each.location.asn} if each.location.asn is not None else set()
-        arrivals = (state.context.atlas.named(name) for name in key.arrivals(at, _ROAMING_DAYS))
+        arrivals = (state.context.atlas.named(name) for name in key.arrivals(at))
         roams = len(
             {each.vicinity or each.name for each in arrivals}
         ) >= self.min_roaming_networks or state.context.is_pipeline(state.entity.arn)
         often = ", though its networks often change" if roams else ""
         if here.country and countries and here.country not in countries:
-            return 2 if roams else 3, f"from {here.country}, a country new to it{often}"
+            return 2 if roams else 3, f"a country new to it ({here.country}){often}"
         if any(network.is_near(each) for each in known):
             return 0, "a new network close to known ones"
         if here.asn is not None and systems and here.asn not in systems:
-            return 1 if roams else 2, f"from a network of AS{here.asn}, which is new to it{often}"
+            return 1 if roams else 2, f"an operator new to it (AS{here.asn}){often}"
         if network.kind == "endpoint":
-            return 0 if roams else 1, f"through a VPC endpoint new to it{often}"
-        return 0 if roams else 2, f"from a network new to it{often}"
+            return 0 if roams else 1, f"a VPC endpoint new to it{often}"
+        return 0 if roams else 2, f"a network new to it{often}"
 
 
 def _oddities(event: Event, key: Key, *, is_new_client: bool) -> Iterable[_Reason]:
@@ -157,9 +153,5 @@ def _for_owner(severity: Severity | None, event: Event, state: BehaviourState, k
     kind = state.profile.answer().kind
     if kind == "human":
         return min(severity, Severity.LOW)
-    is_perhaps = kind == "mixed" or (kind == "unknown" and any(_family(client) in _TYPED for client in key.clients))
+    is_perhaps = kind == "mixed" or (kind == "unknown" and key.is_typed_with)
     return min(severity, Severity.MEDIUM) if is_perhaps else severity
-
-
-def _family(client: str) -> str:
-    return client.partition("/")[0]

@@ -61,7 +61,7 @@ def test_sixty_quiet_days() -> None:
     assert (found.severity, found.opened_at, found.evidence_count) == ("high", time(60 * DAY), 2)
     assert found.subject == f"{KEY} from 2001:db8:bad::/48"
     assert found.baseline.maturity == "mature"
-    assert found.seen["reasons"][:2] == ["from a network new to it", "client cli/aws-cli/linux is new to it"]
+    assert found.seen["reasons"][:2] == ["a network new to it", "client cli/aws-cli/linux is new to it"]
     assert found.expected["networks"] == ["192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24"]
     assert found.expected["clients"] == ["sdk/boto3/linux"]
 
