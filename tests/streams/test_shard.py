@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 import pytest
 
 from models.desks.pair import Desks
 from models.desks.tray import Fault
+from models.detector import Detector
 from models.detectors import build
+from models.detectors.behaviour.recon_burst import ReconBurst
 from models.detectors.console.machine_role_console import MachineRoleConsole
+from models.detectors.incidents.session_outlives_key import SessionOutlivesKey
+from models.detectors.keys.credential_source_mismatch import CredentialSourceMismatch
+from models.detectors.keys.instance_credentials_outside import InstanceCredentialsOutside
 from models.event import EventReader
 from models.finding import Finding
 from models.record import encode, epoch
@@ -124,6 +130,23 @@ def test_a_line_of_desks_finds_what_one_engine_finds() -> None:
     line.complete(EXPECTED_ENGINE.now)
     assert EXPECTED
     assert sameness(line.found.values()) == EXPECTED
+    assert line.notes.faults == []
+
+
+@pytest.mark.parametrize(
+    "detector", [SessionOutlivesKey, InstanceCredentialsOutside, ReconBurst, CredentialSourceMismatch]
+)
+def test_what_one_desk_tells_another_gets_there(detector: type[Detector[Any]]) -> None:
+    """Keys switched off and sessions that go on, whereabouts, what is looked for: the same over shards, and after a crash."""
+    line, example = Line(), trail(detector, "POSITIVE")
+    for each in example:
+        line.send([each])
+        line.flush()
+        line.crash()
+    expected = run(example)
+    line.complete(expected.now)
+    assert detector.name in {each.detector for each in expected.findings()}
+    assert sameness(line.found.values()) == sameness(msgspec.to_builtins(each) for each in expected.findings())
     assert line.notes.faults == []
 
 
