@@ -109,8 +109,13 @@ class Engine:
             if may_have_yielded and tray.holds_anything:
                 self._hand_on()
 
+    @property
+    def is_overfull(self) -> bool:
+        """Whether there is a tenth more than the bounds allow, so that it is time to forget."""
+        return self.behaviour.is_overfull or self.incidents.is_overfull
+
     def forget(self) -> None:
-        """Let go of what is long over, for a process that runs for years: once a day of event time is often enough.
+        """Let go of what is long over, for a process that runs for years: each day of event time, and when overfull.
 
         A replay never does: it shows all that it found.
         """

@@ -64,7 +64,7 @@ class Store:
         """Take it, or say why not."""
         with ExitStack() as files:
             try:
-                self._folder.mkdir(parents=True, exist_ok=True)
+                self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 lock = files.enter_context((self._folder / "lock").open("a+"))
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

@@ -265,7 +265,7 @@ class Watch:
         day = self._place.fed_until // DAY_S
         self._place.fed_until = until
         self._is_dirty = True
-        if until // DAY_S != day:
+        if until // DAY_S != day or self._engine.is_overfull:
             self._engine.tick(until)
             self._engine.forget()
 

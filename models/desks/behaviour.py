@@ -211,6 +211,11 @@ class BehaviourDesk:
             else:  # events have put it off, or its own time has not come
                 self._expect(profile)
 
+    @property
+    def is_overfull(self) -> bool:
+        """Whether there are a tenth more entities than MAX_PROFILES."""
+        return len(self.profiles) > MAX_PROFILES * 1.1
+
     def forget(self, now: int) -> None:
         """Let entities go that were not seen for long; beyond MAX_PROFILES the longest unseen.
 

@@ -145,6 +145,11 @@ class IncidentsDesk:
                 else:
                     self._settle(key, matter)
 
+    @property
+    def is_overfull(self) -> bool:
+        """Whether there are a tenth more findings than MAX_MATTERS."""
+        return len(self.matters) > MAX_MATTERS * 1.1
+
     def forget(self, now: int) -> None:
         """Let findings go that have been closed for long, a chain and its parts together; beyond MAX_MATTERS more."""
         families: dict[str, tuple[int, int, list[str]]] = {}  # closed since, last spoken of, members
