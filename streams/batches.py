@@ -18,7 +18,7 @@ from msgspec import Struct
 from models.event import Event
 from models.trail import Batch, Rejected
 from streams.kafka import MAX_MESSAGE_BYTES
-from streams.rejected import rejected_value
+from streams.rejected import message_of
 
 MAX_RECORDS: Final = 500  # in a message: what the stream reads the fastest
 MAX_RAW_BYTES: Final = 4 * 1024 * 1024  # of a message before gzip
@@ -170,6 +170,6 @@ def _pack(records: list[Original], on_rejected: OnRejected) -> Iterator[Message]
 
 
 def rejection(rejected: Rejected, receipt: Receipt | None = None) -> Message:
-    """Put down what was rejected, for the topic of its own."""
+    """Put down what was rejected, for the topic of its own: where it was, why, and its bytes, cut where they are many."""
     receipts = Counter({receipt: 1} if receipt is not None else {})
-    return Message(None, rejected_value(rejected), 1, receipts, is_rejected=True)
+    return Message(None, message_of(rejected), 1, receipts, is_rejected=True)

@@ -19,7 +19,7 @@ from streams.closing import complete_until
 from streams.filing import NEVER, QUIET_S, Filer, Unfiled
 from streams.keeper import Event
 from streams.outbox import Outbox
-from streams.rejected import rejected_value
+from streams.rejected import message_of
 from streams.sources.kafka import read_message
 
 LINGER_S: Final = 0.2  # how long events wait for others that go to the same shard
@@ -136,7 +136,7 @@ class Inbox:
         return False
 
     async def _reject(self, rejected: Rejected) -> None:
-        self._sent.append(await self._outbox.send("rejected", rejected_value(rejected)))
+        self._sent.append(await self._outbox.send("rejected", message_of(rejected)))
 
     async def _settle(self) -> None:
         """Acknowledge rounds, each when Kafka has all of it."""

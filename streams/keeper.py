@@ -19,7 +19,7 @@ from models.rows import Row
 from models.trail import Rejected
 from streams.filing import FiledError
 from streams.outbox import Outbox, StateRow
-from streams.rejected import rejected_value
+from streams.rejected import message_of
 from streams.shard import Outgoing
 
 FLUSH_S: Final = 2.0  # how much work a crash repeats at most, and how old the stored state is
@@ -127,7 +127,7 @@ class Keeper:
             _log.log(logging.INFO if isinstance(error, FiledError) else logging.ERROR, "rejected", exc_info=error)
             where = f"partition {self._partition}, offset {offset}"
             rejected = Rejected(where, 0, "", f"{type(error).__name__}: {error}", event.value or b"")
-            return [("rejected", None, rejected_value(rejected))]
+            return [("rejected", None, message_of(rejected))]
 
     async def _send(self, role: str, value: bytes, key: bytes | None) -> Awaitable[Any]:
         try:

@@ -1,4 +1,4 @@
-"""What goes to the rejected topic: what could not be read, or made a detector raise; where it was, why, and its bytes."""
+"""What goes to the rejected topic: what could not be read, or made a detector raise, with its bytes and why."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from models.trail import Rejected
 from streams.formats.jsonl import line
 from streams.summary import rejected_row
 
-MAX_CONTENT: Final = 150_000  # bytes; written as JSON one may become six, and a broker takes 1 MiB
+MAX_CONTENT: Final = 150_000  # bytes of a record that are kept: in JSON one may become six, and a broker takes 1 MiB
 
 _decoder = getincrementaldecoder("utf-8")
 
 
-def rejected_value(rejected: Rejected) -> bytes:
-    """Write one message's value; of text that is too long a whole number of characters is kept."""
+def message_of(rejected: Rejected) -> bytes:
+    """Put it down as a message; of text that is too long a whole number of characters is kept."""
     if len(content := rejected.content) > MAX_CONTENT:
         content = content[:MAX_CONTENT]
         with suppress(UnicodeDecodeError):  # no text at all

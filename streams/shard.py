@@ -23,7 +23,7 @@ from models.finding import Finding
 from models.rows import Row, RowKind, StateVersionError, by_kind
 from models.settings import Context
 from streams.filing import NEVER, FiledError, decode_filed
-from streams.rejected import of_fault, rejected_value
+from streams.rejected import message_of, of_fault
 
 DAY_S: Final = 86_400
 MIN_REMEMBERED: Final = 200_000  # events in a row of which copies are dropped
@@ -258,7 +258,7 @@ class Shard:
 
     def _fault(self, fault: Fault) -> Outgoing:
         self._report.fault(fault)
-        return "rejected", None, rejected_value(of_fault(fault))
+        return "rejected", None, message_of(of_fault(fault))
 
 
 class IncidentsMeta(Struct, array_like=True):
@@ -279,7 +279,7 @@ class Incidents:
         self.clock = Clock()
         self.desk = IncidentsDesk((rule for rule in rules if rule.detector.desk == "incidents"), context)
         self.desk.on_change = self._on_change
-        self.desk.on_part = self._emit
+        self.desk.on_shift = self._emit
         self._last: dict[int, tuple[int, int]] = {}  # shard -> offset and part of what was last applied
         self._changed: dict[tuple[str, int], Finding] = {}  # by id and revision, in the order of their changes
         self._report = report
@@ -298,7 +298,7 @@ class Incidents:
         faults, self._faults = self._faults, []
         return [
             *(("findings", each.finding_id.encode(), msgspec.json.encode(each)) for each in changed.values()),
-            *(("rejected", None, rejected_value(of_fault(each))) for each in faults),
+            *(("rejected", None, message_of(of_fault(each))) for each in faults),
         ]
 
     def rows(self) -> Iterator[Row]:

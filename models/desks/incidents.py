@@ -58,7 +58,8 @@ class IncidentsDesk:
         self.off_keys = OffKeys()
         self.now = -NEVER
         self.on_change: OnChange | None = None
-        self.on_part: OnChange | None = None  # told when a finding comes to a chain or leaves it: no change of its own
+        # Told what is no change of a finding's own: it comes to a chain or leaves it, it began earlier, another began it.
+        self.on_shift: OnChange | None = None
         self.matched: set[int] = set()  # suppressions, by their place in the settings, that ever matched
         rules = tuple(rules)
         self._rules = tuple(rule for rule in rules if rule.detector.folds == "stages")
@@ -101,10 +102,13 @@ class IncidentsDesk:
             self._announce(key, matter, is_new=True)
             return
         self.matters.touch(key)
+        before = matter.opened_at, matter.actor.arn
         is_news = matter.add(draft)
         matter.is_accepted = matter.is_accepted and is_accepted
         is_news |= self._trace(key, matter)
         self._settle(key, matter, is_news=is_news)
+        if self.on_shift is not None and (matter.opened_at, matter.actor.arn) != before:
+            self.on_shift(matter.finding(key))
 
     def learn_edge(self, edge: Edge) -> None:
         """Take in who issued whom, and tell the findings that waited for it."""
@@ -346,9 +350,9 @@ class IncidentsDesk:
             self.matters.touch(chain_id)
             chain.closing = Closing(max(self.now, chain.drafted_at), "superseded")
             self._settle(chain_id, chain)
-        if self.on_part is not None:
+        if self.on_shift is not None:
             for key in sorted(regrouped):
-                self.on_part(self.matters[key].finding(key))
+                self.on_shift(self.matters[key].finding(key))
 
     def _set(self, key: str, draft: Draft) -> None:
         """Let a draft that holds the whole matter stand for it."""

@@ -23,7 +23,7 @@ from streams.broker import Broker
 from streams.ingest import Request, ingest
 from streams.kafka import MAX_MESSAGE_BYTES, Cluster
 from streams.pipe import Summary
-from streams.rejected import rejected_value
+from streams.rejected import message_of
 from tests.records import ACCOUNT, OTHER_ACCOUNT, START, instance_call
 from tests.records import time as minute
 from tests.streams.topics import DEADLINE_S, Topics, log_file
@@ -150,7 +150,7 @@ def test_a_record_that_fits_no_message_is_rejected(topics: Topics, tmp_path: Pat
 )
 def test_what_is_rejected_fits_a_message(content: bytes) -> None:
     """However long or odd, what was rejected fits a message, with the beginning of its bytes, whole characters of a text."""
-    value = rejected_value(Rejected("file", 1, "", "no JSON", content))
+    value = message_of(Rejected("file", 1, "", "no JSON", content))
     assert len(value) < MAX_MESSAGE_BYTES
     row = json.loads(value)
     kept = row["content"].encode() if row["encoding"] == "utf-8" else b64decode(row["content"])

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import msgspec
 import pytest
 
 from models.desks.pair import Desks
 from models.desks.tray import Fault
-from models.detector import Detector
 from models.detectors import build
-from models.detectors.behaviour.recon_burst import ReconBurst
 from models.detectors.console.machine_role_console import MachineRoleConsole
-from models.detectors.incidents.session_outlives_key import SessionOutlivesKey
-from models.detectors.keys.credential_source_mismatch import CredentialSourceMismatch
-from models.detectors.keys.instance_credentials_outside import InstanceCredentialsOutside
+from models.detectors.use.root_use import RootUse
 from models.event import EventReader
 from models.finding import Finding
-from models.record import encode, epoch
+from models.record import encode, epoch, iso
 from models.rows import Row, StateVersionError
 from models.settings import Context, Settings
+from models.trail import Rejected
 from streams.filing import FiledError, Filer, decode_filed, shard_of
+from streams.kafka import MAX_MESSAGE_BYTES
+from streams.rejected import message_of
 from streams.shard import MIN_REMEMBERED, Clock, Incidents, Seen, Shard, shard_meta
 from tests.models.test_conformance import trail
 from tests.records import Json, instance_call, record, role, run, user
@@ -130,23 +128,6 @@ def test_a_line_of_desks_finds_what_one_engine_finds() -> None:
     line.complete(EXPECTED_ENGINE.now)
     assert EXPECTED
     assert sameness(line.found.values()) == EXPECTED
-    assert line.notes.faults == []
-
-
-@pytest.mark.parametrize(
-    "detector", [SessionOutlivesKey, InstanceCredentialsOutside, ReconBurst, CredentialSourceMismatch]
-)
-def test_what_one_desk_tells_another_gets_there(detector: type[Detector[Any]]) -> None:
-    """Keys switched off and sessions that go on, whereabouts, what is looked for: the same over shards, and after a crash."""
-    line, example = Line(), trail(detector, "POSITIVE")
-    for each in example:
-        line.send([each])
-        line.flush()
-        line.crash()
-    expected = run(example)
-    line.complete(expected.now)
-    assert detector.name in {each.detector for each in expected.findings()}
-    assert sameness(line.found.values()) == sameness(msgspec.to_builtins(each) for each in expected.findings())
     assert line.notes.faults == []
 
 
@@ -270,3 +251,23 @@ def test_time_is_that_of_the_account_that_lags() -> None:
     assert filer.watermark == begin + 602 * 60 - 900
     filer.close(begin + 700 * 60)
     assert filer.watermark == begin + 700 * 60
+
+
+def test_what_is_rejected_fits_a_message() -> None:
+    """However long it is and whatever it is made of, so that no poison is one in its own topic again."""
+    for content in (b"\x00" * 5_000_000, b"\xff" * 5_000_000, b"short"):
+        message = message_of(Rejected("here", 1, "", "no JSON", content))
+        assert len(message) <= MAX_MESSAGE_BYTES
+        assert msgspec.json.decode(message)["reason"] == "no JSON"
+
+
+def test_a_finding_that_began_earlier_is_told_again() -> None:
+    """Evidence that comes late, and is the earliest, moves the beginning; whoever keeps the last state has it right."""
+    first = trail(RootUse, "POSITIVE")[0]
+    begin = epoch(str(first["eventTime"]))
+    earliest, *others = ({**first, "eventID": f"copy-{n}", "eventTime": iso(begin + 60 * n)} for n in range(3))
+    line = Line()
+    line.send(others)
+    line.send([earliest])
+    found = [each["opened_at"] for each in line.found.values() if each["detector"] == "root-use"]
+    assert found == [first["eventTime"]]
