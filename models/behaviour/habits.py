@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from typing import Final, TypeVar
+from math import log2
+from typing import Any, Final, TypeVar
 
 from msgspec import Struct, field
 
@@ -30,6 +31,7 @@ MAX_REGIONS: Final = 8
 MAX_HOUR: Final = 64  # different calls, networks, clients each of one hour; further ones count among the others
 MAX_APART: Final = 4  # hours kept apart until they have aged; the oldest goes first, unlearned
 FULL: Final = 4_096  # calls in the counts from which on all are halved: what was long ago weighs less
+SETTLED_HOURS: Final = 8  # of activity, before which it is not counted how often something new comes
 OTHERS: Final = ""  # what stands for all that is not kept in detail
 
 _READS: Final = (
@@ -99,6 +101,10 @@ class Habits(Struct):
     places: dict[str, int] = {}
     clients: dict[int, int] = {}
     regions: dict[str, int] = {}
+    volume: float = 0.0  # sum over its hours of log2 of their calls, and of the squares
+    volume_squared: float = 0.0
+    new_hours: dict[str, int] = {}  # call, network, client, region -> hours that brought a new one
+    new_things: dict[str, int] = {}  # and how many new ones in all
     hour: Hour | None = None  # under way
     apart: list[Hour] = []  # too strange to be learned yet, the oldest first; at most MAX_APART
     last_api: int = 0
@@ -142,6 +148,14 @@ class Habits(Struct):
         """Let an hour that was judged join the habits."""
         self.errors += hour.errors
         self.writes += hour.writes
+        volume = log2(max(hour.events, 1))
+        self.volume += volume
+        self.volume_squared += volume * volume
+        if self.active_hours >= SETTLED_HOURS:  # at first all is new, which says nothing
+            self._note_new("call", hour.apis, self.apis)
+            self._note_new("network", hour.places, self.places)
+            self._note_new("client", hour.clients, self.clients)
+            self._note_new("region", hour.regions, self.regions)
         self.active_hours += 1
         self.hours[hour.of_week] += 1
         day = hour.number // 24
@@ -154,6 +168,15 @@ class Habits(Struct):
         _add(self.regions, hour.regions, MAX_REGIONS)
         if self.counted >= FULL:
             self._halve()
+
+    def novelty(self, what: str) -> tuple[int, int]:
+        """Say in how many hours something new of a kind came, and how much in all."""
+        return self.new_hours.get(what, 0), self.new_things.get(what, 0)
+
+    def _note_new(self, what: str, came: Iterable[str | int], known: Mapping[Any, int]) -> None:
+        if count := sum(each not in known for each in came):
+            self.new_hours[what] = self.new_hours.get(what, 0) + 1
+            self.new_things[what] = self.new_things.get(what, 0) + count
 
     def keep_apart(self, hour: Hour) -> None:
         """Keep an hour apart that is too strange to be learned yet."""

@@ -1,0 +1,124 @@
+"""Training of the people model: a logistic regression, calibrated and measured on organisations left out of it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+
+from models.behaviour.classifier import FORMAT, PeopleModel, features_hash
+from models.behaviour.features import FEATURES
+from streams.learning.dataset import Sample
+from streams.learning.measures import calibration_error
+from streams.version import installed
+
+MIN_ORGANISATIONS: Final = 3  # fewer leave nothing to calibrate and measure on
+MIN_OF_A_KIND: Final = 20
+MIN_CONFIDENCE: Final = 0.8
+MIN_SCALE: Final = 0.05  # of a feature that hardly varies
+_DIGITS: Final = 6
+
+Matrix = NDArray[np.float64]
+
+
+class TooLittleError(ValueError):
+    """There is not enough to train on: says what is missing."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """Means, scales and weights of one fit."""
+
+    means: Matrix
+    scales: Matrix
+    weights: Matrix
+    bias: float
+
+    def sums(self, vectors: Matrix) -> Matrix:
+        """Compute the weighted sums, before calibration."""
+        found: Matrix = ((vectors - self.means) / self.scales) @ self.weights + self.bias
+        return found
+
+
+def train(samples: Sequence[Sample]) -> PeopleModel:
+    """Fit on all organisations; calibrate and measure on each in turn by a model that never saw it.
+
+    Raises TooLittleError where there are too few organisations, people or machines.
+    """
+    samples = [each for each in samples if each.examples]
+    people = sum(each.is_human for sample in samples for each in sample.examples)
+    machines = sum(len(sample.examples) for sample in samples) - people
+    if len(samples) < MIN_ORGANISATIONS:
+        raise TooLittleError(f"{len(samples)} organisations with labelled principals; {MIN_ORGANISATIONS} are needed")
+    if min(people, machines) < MIN_OF_A_KIND:
+        raise TooLittleError(f"{people} people and {machines} machines are known; {MIN_OF_A_KIND} of each are needed")
+    held_out_sums, held_out_labels = [], []
+    for number, sample in enumerate(samples):
+        others = [each for place, each in enumerate(samples) if place != number]
+        vectors, labels = _arrays([sample])
+        held_out_sums.append(fit(*_arrays(others)).sums(vectors))
+        held_out_labels.append(labels)
+    sums, labels = np.concatenate(held_out_sums), np.concatenate(held_out_labels)
+    slope, offset = _calibration(sums, labels)
+    probabilities = 1 / (1 + np.exp(-(slope * sums + offset)))
+    fitted = fit(*_arrays(samples))
+    return PeopleModel(
+        format=FORMAT,
+        made_by=f"rolehawk {installed() or 'unknown'}",
+        features=[each.name for each in FEATURES],
+        features_hash=features_hash(),
+        data_hash=hashlib.sha256("".join(each.digest for each in samples).encode()).hexdigest()[:16],
+        data={
+            "organisations": len(samples),
+            "eras": sorted({each.era for each in samples}),
+            "events": sum(each.events for each in samples),
+            "people": people,
+            "machines": machines,
+            "too_few_events": sum(each.too_few for each in samples),
+        },
+        metrics={
+            "held_out_roc_auc": round(float(roc_auc_score(labels, probabilities)), _DIGITS),
+            "held_out_calibration_error": round(calibration_error(probabilities, labels), _DIGITS),
+            "held_out_abstained": round(
+                float(np.mean(np.maximum(probabilities, 1 - probabilities) < MIN_CONFIDENCE)), _DIGITS
+            ),
+        },
+        means=_rounded(fitted.means),
+        scales=_rounded(fitted.scales),
+        weights=_rounded(fitted.weights),
+        bias=round(fitted.bias, _DIGITS),
+        slope=round(slope, _DIGITS),
+        offset=round(offset, _DIGITS),
+        min_confidence=MIN_CONFIDENCE,
+    )
+
+
+def fit(vectors: Matrix, labels: Matrix) -> Fitted:
+    """Fit a logistic regression, people and machines weighed alike, however many there are of each."""
+    means = vectors.mean(axis=0)
+    scales = np.maximum(vectors.std(axis=0), MIN_SCALE)
+    regression = LogisticRegression(C=0.3, max_iter=5_000, class_weight="balanced")
+    regression.fit((vectors - means) / scales, labels)
+    return Fitted(means, scales, regression.coef_[0], float(regression.intercept_[0]))
+
+
+def _calibration(sums: Matrix, labels: Matrix) -> tuple[float, float]:
+    """Fit Platt's line to what came true in organisations that were left out."""
+    regression = LogisticRegression(C=1.0, max_iter=5_000)
+    regression.fit(sums.reshape(-1, 1), labels)
+    return float(regression.coef_[0][0]), float(regression.intercept_[0])
+
+
+def _arrays(samples: Sequence[Sample]) -> tuple[Matrix, Matrix]:
+    examples = [each for sample in samples for each in sample.examples]
+    return np.array([each.vector for each in examples]), np.array([float(each.is_human) for each in examples])
+
+
+def _rounded(numbers: Matrix) -> list[float]:
+    return [round(float(each), _DIGITS) for each in numbers]
