@@ -9,8 +9,8 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
+from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]  # comes without types
+from sklearn.metrics import roc_auc_score  # type: ignore[import-untyped]
 
 from models.behaviour.classifier import FORMAT, PeopleModel, features_hash
 from models.behaviour.features import FEATURES
