@@ -14,6 +14,7 @@ from pathlib import Path
 
 import click
 
+from streams.commands.broker import broker
 from streams.commands.detectors import detectors
 from streams.commands.policies import check_policy, diff_policy
 from streams.commands.simulate import simulate
@@ -44,7 +45,7 @@ def rolehawk(context: click.Context) -> None:
         context.exit(UNUSABLE)
 
 
-for _command in (replay, principals, explain, detectors, simulate, check_policy, diff_policy):
+for _command in (replay, principals, explain, detectors, simulate, check_policy, diff_policy, broker):
     rolehawk.add_command(_command)
 
 
