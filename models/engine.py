@@ -13,12 +13,10 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from models.behaviour.evidence import Kind
-from models.behaviour.filing import FILED_CALLS, deed_of
 from models.behaviour.profile import NEVER, Profile
-from models.desks.behaviour import BehaviourDesk
-from models.desks.grants import GrantsDesk
 from models.desks.incidents import IncidentsDesk, OnChange
-from models.desks.tray import Fault, Tray
+from models.desks.pair import Desks
+from models.desks.tray import Fault
 from models.detector import Rule
 from models.event import Event
 from models.facts import LADDER, Facts
@@ -26,7 +24,7 @@ from models.finding import Class, Finding
 from models.grants.account import AccountState
 from models.grants.inventory import Inventory
 from models.incidents.life import Closing, Matter
-from models.incidents.lineage import EDGE_CALLS, Edge, Hop, edge_of
+from models.incidents.lineage import Edge, Hop
 from models.record import iso
 from models.settings import Context, Settings
 
@@ -100,45 +98,32 @@ class Engine:
         rules = tuple(rules)
         context = Context(settings)
         self.now = -NEVER
-        self._tray = Tray()
         self._on_fault = on_fault
-        self.behaviour = BehaviourDesk(
-            (rule for rule in rules if rule.detector.desk == "behaviour"), context, self._tray
-        )
-        self.grants = GrantsDesk((rule for rule in rules if rule.detector.desk == "grants"), context, self._tray)
-        self.behaviour.on_met = self.grants.seen_accounts.add
-        self._filed_elsewhere = FILED_CALLS | EDGE_CALLS | self.grants.calls
+        self.desks = Desks(rules, context)
+        self.behaviour, self.grants = self.desks.behaviour, self.desks.grants
         self.incidents = IncidentsDesk((rule for rule in rules if rule.detector.desk == "incidents"), context)
         self.incidents.on_change = on_change
 
     @property
     def asked_for(self) -> frozenset[str]:
         """The calls whose parameters anybody reads: an event of another call may come without."""
-        return self._filed_elsewhere | self.behaviour.calls
+        return self.desks.asked_for
 
     def feed(self, events: Iterable[Event]) -> None:
         """Score and learn events; in their order a replay is exact."""
-        behaviour, grants, tray = self.behaviour, self.grants, self._tray
-        filed_elsewhere = self._filed_elsewhere
+        desks, behaviour, tray = self.desks, self.behaviour, self.desks.tray
+        filed_calls = desks.filed_calls
         for event in events:
             if event.at < behaviour.coverage_since:
-                behaviour.coverage_since = grants.coverage_since = event.at
+                desks.cover(event.at)
             if event.at > self.now:
                 self.now = event.at
             # A sign-in that failed is nobody's act: whose name was typed stands at the grants desk.
             actor = event.actor
             may_have_yielded = actor is not None and not event.facts & _FAILED and behaviour.observe(event, actor)
-            key = event.api.key
-            if key in filed_elsewhere:
+            if event.api.key in filed_calls:
                 may_have_yielded = True
-                if (deed := deed_of(event)) is not None:
-                    behaviour.observe_deed(event, deed)
-                if key in grants.calls:
-                    grants.observe(event)
-                if key in EDGE_CALLS and actor is not None and actor.type != "service":
-                    edge = edge_of(event, behaviour.session_facts(event))
-                    if edge is not None:
-                        tray.edges.append(edge)
+                desks.observe_call(event, actor)
             if may_have_yielded and (tray.drafts or tray.changes or tray.edges or tray.faults):
                 self._hand_on()
 
@@ -203,7 +188,7 @@ class Engine:
 
     def _hand_on(self) -> None:
         """Take what lies on the tray to the incidents desk, classes first."""
-        tray = self._tray
+        tray = self.desks.tray
         self.incidents.pass_time(self.now)
         for change in tray.changes:
             self.incidents.learn_class(change.arn, change.class_, change.tier)
@@ -214,10 +199,7 @@ class Engine:
         if self._on_fault is not None:
             for fault in tray.faults:
                 self._on_fault(fault)
-        tray.changes.clear()
-        tray.edges.clear()
-        tray.drafts.clear()
-        tray.faults.clear()
+        tray.clear()
 
 
 class _Version(Struct):

@@ -41,8 +41,7 @@ class GrantsDesk:
 
     def observe(self, event: Event) -> None:
         """Score and learn an event of the account it was delivered to."""
-        identity = event.identity
-        account_id = event.account_id or (identity.account_id if identity else None) or "unknown"
+        account_id = account_of(event)
         self.seen_accounts.add(event.record.recipient_account_id)
         account = self.accounts.get(account_id) or self._open(account_id)
         edits, changes = changes_of(event, account.graph) if event.api.key in DOOR_CALLS else ({}, [])
@@ -74,3 +73,9 @@ class GrantsDesk:
             del self.accounts[next(iter(self.accounts))]
         account = self.accounts[account_id] = AccountState(account_id)
         return account
+
+
+def account_of(event: Event) -> str:
+    """Say under which account an event is filed: whose it was delivered to, else the actor's."""
+    identity = event.identity
+    return event.account_id or (identity.account_id if identity else None) or "unknown"

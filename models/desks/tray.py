@@ -36,6 +36,13 @@ class Tray(Struct):
     changes: list[ClassChange] = []
     faults: list[Fault] = []
 
+    def clear(self) -> None:
+        """Let go what was handed on."""
+        self.changes.clear()
+        self.edges.clear()
+        self.drafts.clear()
+        self.faults.clear()
+
 
 def observe(rule: Rule[Any], event: Event, state: BehaviourState | GrantsState, tray: Tray) -> None:
     """Run one detector on one event; what it raises is its own fault and nobody else's loss."""
