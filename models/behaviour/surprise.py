@@ -40,16 +40,18 @@ class Surprise(Struct, frozen=True):
     parts: tuple[Part, ...]  # the weightiest first
 
 
-class Calibration(Struct, frozen=True):
-    """How sums are spread over ordinary hours, by age: p = exp(-(nats - start) / scale), at most 1."""
+class Calibration(Struct, frozen=True, forbid_unknown_fields=True):
+    """How sums are spread over ordinary hours, by age: beyond ``start`` as an exponential tail, which ``tail`` of all reach."""
 
-    starts: tuple[float, ...]
-    scales: tuple[float, ...]
+    tail: float
+    starts: list[float]  # for each of `AGES`
+    scales: list[float]
 
     def p_value(self, nats: float, habits: Habits) -> float:
-        """Say how seldom an ordinary hour of an entity as well known comes to as much."""
+        """Say how seldom an ordinary hour of an entity as well known comes to as much; 1 where it is nothing special."""
         place = age_of(habits)
-        return min(1.0, exp(-max(nats - self.starts[place], 0.0) / self.scales[place]))
+        above = nats - self.starts[place]
+        return 1.0 if above <= 0 else self.tail * exp(-above / self.scales[place])
 
 
 def age_of(habits: Habits) -> int:
