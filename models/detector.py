@@ -11,6 +11,8 @@ from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
 
 from msgspec import Meta, Struct
 
+from models.behaviour.instances import Place
+from models.behaviour.keys import Key, KeyAct
 from models.behaviour.profile import HOUR_S, Profile, Session, maturity
 from models.event import Event
 from models.facts import BEGINS_WITH_ITSELF
@@ -33,6 +35,9 @@ from models.grants.account import AccountState
 from models.grants.change import Change
 from models.grants.trust import Outside
 from models.incidents.chain import Part
+from models.incidents.lineage import Edge
+from models.incidents.outlived import KeySwitch, Sighting
+from models.network import Network
 from models.settings import Context
 
 Desk = Literal["behaviour", "grants", "incidents"]
@@ -49,6 +54,12 @@ class BehaviourState(Struct, frozen=True):
     is_own: bool  # False where the event is done to the entity: its role assumed, its trust changed
     coverage_since: int
     context: Context
+    key: Key | None = (
+        None  # the long-lived one that the event is made with, or done to; None too where it is not known yet
+    )
+    act: KeyAct | None = None  # what is done to a key
+    network: Network | None = None  # that a key is used, made or switched from
+    place: Place | None = None  # of an instance's session: where it is used
 
     @property
     def entity(self) -> EntityRef:
@@ -123,7 +134,15 @@ class IncidentsState(Struct, frozen=True):
     coverage_since: int
 
 
-State = TypeVar("State", BehaviourState, GrantsState, IncidentsState)
+class OutlivedState(Struct, frozen=True):
+    """What an incidents detector of sessions sees: one that goes on though the key that issued it is off."""
+
+    switch: KeySwitch
+    edge: Edge  # from the session, or one that came of it, to the key
+    sighting: Sighting
+
+
+State = TypeVar("State", BehaviourState, GrantsState, IncidentsState, OutlivedState)
 
 
 class Detector(Struct, Generic[State], frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -148,6 +167,7 @@ class Detector(Struct, Generic[State], frozen=True, kw_only=True, forbid_unknown
     calls: ClassVar[tuple[tuple[str, str], ...]] = ()
     facts: ClassVar[int] = 0
     new_facts: ClassVar[int] = 0
+    folds: ClassVar[Literal["stages", "sessions"]] = "stages"  # what an incidents detector is shown
 
     def observe(self, event: Event, state: State) -> Iterable[Draft]:  # noqa: ARG002
         """Yield a draft for each matter that this event is evidence of; at the incidents desk there are no events."""
@@ -162,7 +182,7 @@ class Detector(Struct, Generic[State], frozen=True, kw_only=True, forbid_unknown
         return ()
 
     def fold(self, state: State) -> Iterable[Draft]:  # noqa: ARG002
-        """Yield, at the incidents desk, each finding that the stages of one lineage make, whole."""
+        """Yield, at the incidents desk, each finding that the stages of one lineage make, whole; or a draft of a session."""
         return ()
 
     def draft(  # noqa: PLR0913 - a finding has that many parts

@@ -6,13 +6,13 @@ state is plain data that round-trips through bytes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
-import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from models.behaviour.evidence import Kind
+from models.behaviour.keys import KeyRow
 from models.behaviour.profile import NEVER, Profile
 from models.desks.incidents import IncidentsDesk, OnChange
 from models.desks.pair import Desks
@@ -21,34 +21,15 @@ from models.detector import Rule
 from models.event import Event
 from models.facts import LADDER, Facts
 from models.finding import Class, Finding
-from models.grants.account import AccountState
 from models.grants.inventory import Inventory
-from models.incidents.life import Closing, Matter
-from models.incidents.lineage import Edge, Hop
+from models.incidents.lineage import Hop
+from models.network import Locate
 from models.record import iso
+from models.rows import Row, RowKind, by_kind
 from models.settings import Context, Settings
 
-STATE_VERSION: Final = 1
 _FAILED: Final = int(Facts.SIGN_IN_FAILED)
-
-
-class StateVersionError(ValueError):
-    """State written by a version that this one cannot read."""
-
-
-class EngineState(Struct):
-    """All that an engine knows, as it is stored."""
-
-    version: int
-    now: int
-    coverage_since: int
-    profiles: dict[str, Profile]
-    accounts: dict[str, AccountState]
-    seen_accounts: set[str | None]
-    matters: dict[str, Matter]
-    classes: dict[str, tuple[Class, int | None]]
-    early: dict[str, Closing]
-    edges: dict[str, Edge]
+_NOW: Final = RowKind[int]("now", int)
 
 
 class FactCount(Struct, frozen=True):
@@ -94,10 +75,11 @@ class Engine:
         settings: Settings | None = None,
         on_fault: Callable[[Fault], None] | None = None,
         on_change: OnChange | None = None,
+        locate: Locate | None = None,
     ) -> None:
         rules = tuple(rules)
-        context = Context(settings)
-        self.now = -NEVER
+        context = Context(settings, locate)
+        self.now = self._written_now = -NEVER
         self._on_fault = on_fault
         self.desks = Desks(rules, context)
         self.behaviour, self.grants = self.desks.behaviour, self.desks.grants
@@ -124,20 +106,33 @@ class Engine:
             if event.api.key in filed_calls:
                 may_have_yielded = True
                 desks.observe_call(event, actor)
-            if may_have_yielded and (tray.drafts or tray.changes or tray.edges or tray.faults):
+            if may_have_yielded and tray.holds_anything:
                 self._hand_on()
+
+    def forget(self) -> None:
+        """Let go of what is long over, for a process that runs for years: once a day of event time is often enough.
+
+        A replay never does: it shows all that it found.
+        """
+        self.behaviour.forget(self.now)
+        self._hand_on()
+        self.incidents.forget(self.now)
 
     def seed(self, inventory: Inventory) -> None:
         """Learn what an account held before the first event."""
         self.behaviour.seed(inventory)
         self.grants.seed(inventory)
 
+    def seed_keys(self, rows: Iterable[KeyRow], holds_at: int) -> None:
+        """Learn which keys there were at an instant before the first event."""
+        self.behaviour.seed_keys(rows, holds_at)
+
     def tick(self, now: int) -> None:
         """Let time pass to `now`: what it alone makes true becomes a finding, what has been quiet closes."""
         self.now = max(self.now, now)
         self.behaviour.sweep_due(self.now)
         self._hand_on()
-        self.incidents.tick(self.now)
+        self.incidents.pass_time(self.now)
 
     def findings(self) -> list[Finding]:
         """List all findings in their present state, by the time they opened, then by id; none that is suppressed."""
@@ -152,39 +147,28 @@ class Engine:
         profiles = self.behaviour.profiles
         return [_principal(profiles[arn]) for arn in sorted(profiles) if profiles[arn].stances]
 
-    def snapshot(self) -> bytes:
-        """Write the whole state as bytes."""
-        return msgspec.msgpack.encode(
-            EngineState(
-                STATE_VERSION,
-                self.now,
-                self.behaviour.coverage_since,
-                self.behaviour.profiles,
-                self.grants.accounts,
-                self.grants.seen_accounts,
-                self.incidents.matters,
-                self.incidents.classes,
-                self.incidents.early,
-                self.incidents.lineage.edges,
-            )
-        )
+    def changes(self) -> Iterator[Row]:
+        """Write the rows of state that changed since this was last asked; all of them, where it never was.
 
-    def restore(self, data: bytes) -> None:
-        """Take up the state that `snapshot` wrote; raises StateVersionError where the version is another."""
-        try:
-            version = msgspec.msgpack.decode(data, type=_Version).version
-            if version != STATE_VERSION:
-                raise StateVersionError(f"state has version {version}, this is for version {STATE_VERSION}")
-            state = msgspec.msgpack.decode(data, type=EngineState)
-        except msgspec.MsgspecError as error:
-            raise StateVersionError(f"state cannot be read: {error}") from None
-        self.now = state.now
-        self.behaviour.coverage_since = self.grants.coverage_since = state.coverage_since
-        self.behaviour.profiles = state.profiles
-        self.grants.accounts = state.accounts
-        self.grants.seen_accounts.clear()
-        self.grants.seen_accounts.update(state.seen_accounts)
-        self.incidents.restore(state.matters, state.classes, state.early, state.edges)
+        What is given counts as written: whoever cannot keep it must not go on.
+        """
+        yield from self.behaviour.changes()
+        yield from self.grants.changes()
+        yield from self.incidents.changes()
+        if self.now != self._written_now:
+            self._written_now = self.now
+            yield _NOW.row("engine", (), 0, self.now)
+
+    def restore(self, rows: Iterable[Row]) -> None:
+        """Take up the rows that `changes` wrote, in any order; raises StateVersionError where they cannot be read."""
+        desks: dict[str, list[Row]] = {}
+        for row in rows:
+            desks.setdefault(row.desk, []).append(row)
+        self.behaviour.restore(desks.get("behaviour", ()))
+        self.grants.restore(desks.get("grants", ()))
+        self.incidents.restore(desks.get("incidents", ()))
+        for each in by_kind(desks.get("engine", ())).get("now", ()):
+            self.now = self._written_now = _NOW.read(each)[1]
 
     def _hand_on(self) -> None:
         """Take what lies on the tray to the incidents desk, classes first."""
@@ -194,16 +178,16 @@ class Engine:
             self.incidents.learn_class(change.arn, change.class_, change.tier)
         for edge in tray.edges:
             self.incidents.learn_edge(edge)
+        for switch in tray.switches:
+            self.incidents.learn_switch(switch)
+        for sighting in tray.sightings:
+            self.incidents.learn_sighting(sighting)
         for draft in tray.drafts:
             self.incidents.fold(draft)
         if self._on_fault is not None:
             for fault in tray.faults:
                 self._on_fault(fault)
         tray.clear()
-
-
-class _Version(Struct):
-    version: int
 
 
 def _principal(profile: Profile) -> Principal:

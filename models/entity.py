@@ -280,6 +280,10 @@ def _plain(identity: UserIdentity, kind: EntityType, arn: str, *, extra: int = 0
     key = identity.access_key_id or None
     credential: Credential | None = None
     if key is not None:
+        if not key.startswith("ASIA"):
+            extra |= Facts.LONG_LIVED_KEY if kind in ("user", "root") else 0
+        elif kind in ("user", "federated-user"):
+            extra |= Facts.OF_A_KEY
         credential = "temporary" if key.startswith("ASIA") else "root" if kind == "root" else "long_lived"
     return Actor(
         arn=arn,

@@ -41,6 +41,9 @@ _VERSION = re.compile(r"(?<=[a-z])\d{4}_?\d{2}_?\d{2}(?:v\d+)?$")
 
 SIGN_IN_SERVICE: Final = "signin.amazonaws.com"
 _DENIALS: Final = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "UnauthorizedException"})
+_LISTING = re.compile(r"List|Describe|GetAccount|GetCredentialReport|Search")
+SLOTS: Final = 512  # of sketches of calls: two of them may share one
+_INSTANCE: Final = int(Facts.INSTANCE_SESSION_NAME)
 _SIGN_IN_FACTS: Final = {
     "ConsoleLogin": Facts.SIGN_IN,
     "SwitchRole": Facts.SWITCHED_ROLE,
@@ -72,6 +75,8 @@ class Api(Struct, frozen=True, gc=False):
     rank: int  # 0 makes, 1 neither, 2 removes: the order within one second
     key: str  # "source:name", one string for all tables that are keyed by the call
     has_parameters: bool  # whether anybody asks for its parameters: else they are not kept
+    facts: int  # what the call is, whoever makes it
+    slot: int  # a small number by which sketches know it
 
 
 class Event(Struct, gc=False):
@@ -85,6 +90,7 @@ class Event(Struct, gc=False):
     identity: UserIdentity | None
     session_name: str
     facts: int
+    client: Client
     record: Record
 
     @property
@@ -95,8 +101,7 @@ class Event(Struct, gc=False):
     @property
     def is_denied(self) -> bool:
         """Whether AWS refused the call; not-found and throttling errors are no denials."""
-        code = self.record.error_code
-        return code is not None and code.removeprefix("Client.") in _DENIALS
+        return self.facts & Facts.DENIED != 0
 
     @property
     def is_failed(self) -> bool:
@@ -131,6 +136,12 @@ def digest(record: Record) -> str:
     """Hash all that is read of a record: 32 hex digits, the same for copies that differ in their spelling alone."""
     plain = spelling.in_plain_spelling(record)
     return hashlib.sha256(spelling.encode(plain)).hexdigest()[:32]
+
+
+def number_of(text: str, below: int) -> int:
+    """Give a number that stands for a text in sketches; the same in every process."""
+    data = text.encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.sha256(data).digest()[:4], "big") % below
 
 
 def api_key(source: str, name: str) -> str:
@@ -180,12 +191,16 @@ class EventReader:
                 raise UnreadableError("eventTime", "not an ISO 8601 instant") from None
             api = apis.get((record.event_source, record.event_name)) or self._new_api(record)
             client = clients.get(record.user_agent) or self._new_client(record)
-            facts = client.facts
+            facts = client.facts | api.facts
+            if (code := record.error_code) is not None and code.removeprefix("Client.") in _DENIALS:
+                facts |= Facts.DENIED
             identity = actor = None
             if (data := bytes(record.user_identity)) and data != b"null":
                 identity, actor, record.user_identity = identities.get(data) or self._new_identity(data, record)
                 if actor is not None:
                     facts |= actor.facts
+                    if facts & _INSTANCE and b'"QueryString"' in bytes(record.additional_event_data):
+                        facts |= Facts.PRESIGNED
             if (
                 record.event_type != "AwsApiCall"
                 or facts & _LOOKED_AT
@@ -203,7 +218,7 @@ class EventReader:
                 record.additional_event_data = record.additional_event_data.copy()
             else:
                 record.request_parameters = record.response_elements = record.additional_event_data = NOTHING
-            events.append(Event(at, api.rank, event_id, api, actor, identity, session_name, facts, record))
+            events.append(Event(at, api.rank, event_id, api, actor, identity, session_name, facts, client, record))
         return events
 
     def _new_api(self, record: Record) -> Api:
@@ -216,7 +231,10 @@ class EventReader:
         rank = 0 if _FIRST.match(name) else 2 if _LAST.match(name) else 1
         key = api_key(source, name)
         has_parameters = self._asked_for is None or key in self._asked_for
-        api = self._apis[record.event_source, record.event_name] = Api(source, name, rank, key, has_parameters)
+        facts = Facts.LISTING if _LISTING.match(name) else 0
+        api = self._apis[record.event_source, record.event_name] = Api(
+            source, name, rank, key, has_parameters, facts, number_of(key, SLOTS)
+        )
         return api
 
     def _new_client(self, record: Record) -> Client:

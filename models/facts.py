@@ -80,6 +80,20 @@ class Facts(IntEnum):
     IAC = auto()
     ROOT = auto()
     SIGN_IN_FAILED = auto()
+    LONG_LIVED_KEY = auto()
+    QUARANTINED = auto()
+    COPIED_CREDENTIALS = auto()  # the client has its credentials from its environment or a profile
+    SCANNER = auto()  # a client that looks over whole accounts
+    INTRUSION_TOOL = auto()  # a client or system for trying found keys, or for breaking in
+    OF_A_KEY = auto()  # temporary credentials that a long-lived key issued
+    PRESIGNED = auto()  # signed by its owner, sent by whoever was given the URL
+    DENIED = auto()
+    LISTING = auto()  # a call that lists or describes
+    # What the desk finds out of an event, and shows to detectors; no session keeps it
+    KEY_NEWS = auto()
+    KEY_CHANGED = auto()
+    LOOKED_AROUND = auto()
+    WHEREABOUTS = auto()
 
 
 class Rung(NamedTuple):
@@ -181,6 +195,7 @@ CONFIGURATION: Final = (
     | Facts.TRUSTS_SAML
     | Facts.LOGIN_PROFILE
     | Facts.MFA_DEVICE
+    | Facts.QUARANTINED
 )
 
 

@@ -102,6 +102,7 @@ class Record(Struct, gc=False, kw_only=True, omit_defaults=True, rename="camel")
     management_event: Flag = None
     aws_region: str | None = None
     source_ip_address: str | None = field(default=None, name="sourceIPAddress")
+    vpc_endpoint_id: str | None = None
     user_agent: str | None = None
     error_code: str | None = None
     error_message: str | None = None

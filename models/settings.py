@@ -7,10 +7,15 @@ from datetime import UTC, date, datetime
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
-from typing import Any, Final, TypeVar
+from types import UnionType
+from typing import Any, Final, TypeVar, get_args
 
 import msgspec
 from msgspec import Struct
+
+from models.event import Event
+from models.network import Atlas, Locate, Network
+from models.streaming import Kafka, Stream, complaints
 
 _T = TypeVar("_T", bound=Struct)
 
@@ -108,13 +113,20 @@ class Settings(Struct, frozen=True):
     canaries: Canaries = Canaries()
     detectors: dict[str, dict[str, Any]] = {}
     suppressions: tuple[Suppression, ...] = ()
+    kafka: Kafka = Kafka()
+    stream: Stream = Stream()
 
 
 class Context:
-    """What detectors ask of the organisation: known networks, users kept for emergencies, pipelines, scanners."""
+    """What detectors ask of the organisation: known networks, users kept for emergencies, pipelines, scanners, bait.
 
-    def __init__(self, settings: Settings | None = None) -> None:
+    ``locate`` says where an address is, where local databases are given.
+    """
+
+    def __init__(self, settings: Settings | None = None, locate: Locate | None = None) -> None:
         self.settings = settings or Settings()
+        self.atlas = Atlas(locate)
+        self.canaries = frozenset(self.settings.canaries.keys)
         self.suppressions = self.settings.suppressions
         networks = self.settings.networks
         self._known_networks = tuple(ip_network(block, strict=False) for block in (*networks.office, *networks.vpn))
@@ -123,6 +135,10 @@ class Context:
             ("pipeline", self.settings.pipelines.roles),
             ("scanner", self.settings.scanners.entities),
         )
+
+    def network_of(self, event: Event) -> Network | None:
+        """Tell the network that an event came from; None where it does not say."""
+        return self.atlas.of(event.record.source_ip_address, event.record.vpc_endpoint_id)
 
     def is_known_network(self, address: str | None) -> bool:
         """Say whether an address lies in an office or VPN network of the settings."""
@@ -135,6 +151,10 @@ class Context:
     def is_pipeline(self, arn: str) -> bool:
         """Say whether an entity is one that deploys."""
         return _matches(arn, self.settings.pipelines.roles)
+
+    def is_scanner(self, arn: str) -> bool:
+        """Say whether an entity is one that looks over the accounts with leave to do so."""
+        return _matches(arn, self.settings.scanners.entities)
 
     def notes(self, entity_arn: str, actor_arn: str | None, address: str | None) -> list[str]:
         """List what the settings say of whom a finding is about, of who did it, and of where they were."""
@@ -176,6 +196,8 @@ def parse_settings(text: str, file: str = "rolehawk.toml") -> Settings:
     for number, suppression in enumerate(settings.suppressions, 1):
         if suppression.network is not None:
             _check_network(suppression.network, f"{file}: suppressions, number {number}: network")
+    for complaint in complaints(settings.kafka, settings.stream):
+        raise SettingsError(f"{file}: {complaint}")
     return settings
 
 
@@ -203,8 +225,8 @@ def _check_keys(table: dict[str, Any], wanted: type[Struct], file: str, path: st
         if (field := fields.get(key)) is None:
             raise unknown(key, list(fields), file, path)
         below = f"{path}.{key}" if path else key
-        if isinstance(value, dict) and isinstance(field.type, type) and issubclass(field.type, Struct):
-            _check_keys(value, field.type, file, below)
+        if isinstance(value, dict) and (struct := _struct_in(field.type)) is not None:
+            _check_keys(value, struct, file, below)
         elif key == "accounts" and isinstance(value, dict):
             for account, about in value.items():
                 if isinstance(about, dict):
@@ -213,6 +235,12 @@ def _check_keys(table: dict[str, Any], wanted: type[Struct], file: str, path: st
             for each in value:
                 if isinstance(each, dict):
                     _check_keys(each, Suppression, file, below)
+
+
+def _struct_in(kind: object) -> type[Struct] | None:
+    """Say which struct a field holds, if it holds one at all."""
+    kinds = get_args(kind) if isinstance(kind, UnionType) else (kind,)
+    return next((each for each in kinds if isinstance(each, type) and issubclass(each, Struct)), None)
 
 
 def _check_network(block: str, where: str) -> IPv4Network | IPv6Network:

@@ -19,6 +19,7 @@ from streams.commands.detectors import detectors
 from streams.commands.policies import check_policy, diff_policy
 from streams.commands.simulate import simulate
 from streams.commands.trails import explain, principals, replay
+from streams.commands.worker import worker
 from streams.output import EXIT_STATUS, INTERRUPTED, UNUSABLE, abandon_stdout, complain
 
 
@@ -45,7 +46,7 @@ def rolehawk(context: click.Context) -> None:
         context.exit(UNUSABLE)
 
 
-for _command in (replay, principals, explain, detectors, simulate, check_policy, diff_policy, broker):
+for _command in (replay, principals, explain, detectors, simulate, check_policy, diff_policy, broker, worker):
     rolehawk.add_command(_command)
 
 

@@ -160,7 +160,7 @@ settings_option = click.option(
 reading_options = _options(
     settings_option,
     click.option("--inventory", metavar="FILE", multiple=True,
-                 help="What GetAccountAuthorizationDetails answered, known before the trail; may be repeated."),
+                 help="GetAccountAuthorizationDetails or ListAccessKeys' answer, or the credential report; may be repeated."),
     click.option("--inventory-at", metavar="WHEN", type=When(may_be_span=False),
                  help="As of when the inventory holds; the trail's first event if not given."),
     click.option("--read-since", metavar="WHEN", type=When(may_be_span=False),
@@ -238,7 +238,16 @@ def load_settings(path: Path | None) -> tuple[Settings, str]:
         raise Unusable(str(error)) from None
     except OSError as error:
         raise Unusable(f"{path}: {error.strerror}") from None
-    return settings, str(path)
+    return _with_paths_beside(path, settings), str(path)
+
+
+def _with_paths_beside(path: Path, settings: Settings) -> Settings:
+    """Take the files that settings name for relative to the settings' own folder."""
+    from msgspec.structs import replace  # noqa: PLC0415 - the engine is loaded by what uses it
+
+    named = {name: getattr(settings.networks, name) for name in ("maxmind_asn", "maxmind_city", "aws_ranges")}
+    beside = {name: str(path.parent / value) for name, value in named.items() if value is not None}
+    return replace(settings, networks=replace(settings.networks, **beside)) if beside else settings
 
 
 def check(options: Options) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from msgspec import Struct, field
 
@@ -17,11 +17,14 @@ from models.event import Event
 from models.finding import Finding
 from models.grants.inventory import read_inventory
 from models.incidents.lineage import Hop
+from models.network import Locate
 from models.record import encode
 from models.settings import Settings
 from models.trail import Batch, Rejected
+from streams.networks import opened
 from streams.order import DisorderError, Merge, Once, SpillSort
 from streams.sources.files import STDIN, FileReader, OnBytes, Source, Unopened, begins_at, find
+from streams.sources.inventory import Answers
 
 MAX_SAMPLES: Final = 5  # rejected and repaired records each that the summary names
 SMALL: Final = 2 * 1024 * 1024  # bytes of all files together that are sorted without looking into them first
@@ -64,36 +67,39 @@ def replay(
     *,
     read_since: int | None = None,
     with_history: bool = False,
-    inventory: Sequence[dict[str, Any]] = (),
+    inventory: Answers | None = None,
     inventory_at: int | None = None,
     on_bytes: OnBytes | None = None,
     on_rejected: OnRejected | None = None,
 ) -> Result:
     """Read trails in event-time order, run all detectors, and give the state at the trail's end.
 
-    ``inventory`` is what GetAccountAuthorizationDetails answered; it holds as of ``inventory_at``, else of the first event.
+    ``inventory`` is what was known of the accounts; it holds as of ``inventory_at``, else of the first event. Raises
+    SettingsError where a file that the settings name under ``[networks]`` cannot be read.
     ``on_bytes`` is told of every stretch of a file that was read; ``on_rejected`` of every record that could not be,
     and of every event at which a detector raised.
     """
     started_s = time.monotonic()
     sources, missing = find(paths)
     complaints = _Complaints(on_rejected)
-    with _without_collections():
-        run = _Run(settings, read_since, complaints, on_bytes, _Inventory(inventory, inventory_at), with_history)
+    with _without_collections(), opened(settings.networks) as locate:
+        known = _Known(inventory or Answers(), inventory_at, locate)
+        run = _Run(settings, read_since, complaints, on_bytes, known, with_history)
         try:
             run.merge(sources)
         except DisorderError:  # the state so far is of no use: what was missed comes before it
             complaints.begin_again()
-            run = _Run(settings, read_since, complaints, None, _Inventory(inventory, inventory_at), with_history)
+            run = _Run(settings, read_since, complaints, None, known, with_history)
             run.sort(sources)
         return run.result(missing, started_s)
 
 
-class _Inventory(NamedTuple):
-    """What is known of the accounts before the first event."""
+class _Known(NamedTuple):
+    """What is known beside the trail: of the accounts before the first event, and of where addresses are."""
 
-    answers: Sequence[dict[str, Any]]
+    inventory: Answers
     holds_at: int | None
+    locate: Locate | None
 
 
 def events_of(paths: list[str], *, read_since: int | None = None, on_bytes: OnBytes | None = None) -> Iterator[Event]:
@@ -150,13 +156,14 @@ class _Run:
         read_since: int | None,
         complaints: _Complaints,
         on_bytes: OnBytes | None,
-        inventory: _Inventory,
+        known: _Known,
         with_history: bool,
     ) -> None:
-        self._inventory = inventory
+        self._known = known
         self._history: list[Finding] = []
         self._lineages: dict[str, list[Hop]] = {}
-        self._engine = Engine(build(settings), settings, self._on_fault, self._on_change if with_history else None)
+        on_change = self._on_change if with_history else None
+        self._engine = Engine(build(settings), settings, self._on_fault, on_change, known.locate)
         self._suppressions = settings.suppressions
         self._reader = FileReader(on_bytes, asked_for=self._engine.asked_for)
         self._once = Once()
@@ -240,10 +247,12 @@ class _Run:
         self._engine.feed(self._once.of(events))
 
     def _seed(self, first_at: int) -> None:
-        holds_at = first_at if self._inventory.holds_at is None else self._inventory.holds_at
-        for answer in self._inventory.answers:
+        inventory, holds_at = self._known.inventory, self._known.holds_at
+        holds_at = first_at if holds_at is None else holds_at
+        for answer in inventory.details:
             for each in read_inventory(answer, holds_at):
                 self._engine.seed(each)
+        self._engine.seed_keys(inventory.keys, holds_at)
 
     def _on_change(self, finding: Finding) -> None:
         """Keep a change, and who stood behind it: what leads there is forgotten once nobody can act by it."""

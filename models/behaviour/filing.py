@@ -1,4 +1,4 @@
-"""What is done to an entity: its role assumed, its trust, password or MFA changed, itself created.
+"""What is done to an entity: its role assumed, its trust, password, MFA or keys changed, itself created, quarantined.
 
 Keyed by (eventSource, eventName): the name alone names nothing. What issued a session is read from the AssumeRole
 record alone; a plain IAM user as issuer is no evidence. Source: AWS CloudTrail user guide and IAM API reference.
@@ -14,6 +14,7 @@ from urllib.parse import unquote
 import msgspec
 from msgspec import Struct
 
+from models.behaviour.keys import Act, KeyAct
 from models.entity import (
     EntityType,
     account_of,
@@ -32,6 +33,8 @@ _TRUSTS: Final = Facts.TRUSTS_ONLY_SERVICES | Facts.TRUSTS_EKS_PODS | Facts.TRUS
 _INHERITED: Final = int(
     Facts.PLATFORM_CLIENT | Facts.PLATFORM_CREDENTIALS | Facts.DESKTOP_CLIENT | Facts.SSO_CREDENTIALS
 )
+_KEYS: Final = int(Facts.LONG_LIVED_KEY | Facts.OF_A_KEY)
+QUARANTINE: Final = "AWSCompromisedKeyQuarantine"  # and its later versions, V2 and V3
 _MAX_DOCUMENT: Final = 131_072
 
 
@@ -47,6 +50,7 @@ class Deed(Struct, frozen=True):
     what: str | None = None  # which configuration changes
     clears: int = 0
     unique_id: str | None = None  # of an entity just created
+    key: KeyAct | None = None  # what is done to one of its access keys
 
 
 class AssumeRoleRequest(Struct, rename="camel", gc=False):
@@ -102,6 +106,8 @@ def _issuer_facts(event: Event) -> int:
     """Say what the issuer asserts of the session: which service, federation or console it came from."""
     actor, facts, identity = event.actor, event.facts, event.identity
     inherited = facts & _INHERITED
+    if facts & _KEYS:
+        inherited |= Facts.OF_A_KEY
     if actor is None or identity is None:
         return inherited
     issued = 0
@@ -160,6 +166,52 @@ def _configured(
         return None
     path = text_of(request.get("path"))
     return Deed(arn, kind, event.account_id, None if path == "/" else path, facts, None, what, clears, unique_id)
+
+
+def _key_created(event: Event) -> Deed | None:
+    made = event.response().get("accessKey")
+    made = made if isinstance(made, dict) else {}
+    name = text_of(event.request().get("userName")) or text_of(made.get("userName"))
+    return _key(event, name, text_of(made.get("accessKeyId")), "created")
+
+
+def _key_switched(event: Event) -> Deed | None:
+    request = event.request()
+    act = _SWITCHES.get(request.get("status"))
+    name, key_id = text_of(request.get("userName")), text_of(request.get("accessKeyId"))
+    return None if act is None else _key(event, name, key_id, act)
+
+
+def _key_deleted(event: Event) -> Deed | None:
+    request = event.request()
+    return _key(event, text_of(request.get("userName")), text_of(request.get("accessKeyId")), "deleted")
+
+
+_SWITCHES: Final[dict[object, Act]] = {"Active": "enabled", "Inactive": "disabled"}
+
+
+def _key(event: Event, user_name: str | None, key_id: str | None, act: Act) -> Deed | None:
+    """File what is done to a key with its owner: the user named, else whoever asks, as root does for its own."""
+    actor = event.actor
+    if not key_id:
+        return None
+    deed = KeyAct(key_id, act, event.at, actor.session_arn if actor else None)
+    is_own = actor is not None and actor.type in ("user", "root")
+    if actor is not None and is_own and event.request().get("userName") is None:
+        return Deed(actor.arn, actor.type, event.account_id, None, 0, key=deed)
+    arn = event.iam_arn("user", user_name) if user_name else None
+    return None if arn is None else Deed(arn, "user", event.account_id, None, 0, key=deed)
+
+
+def _quarantine(*, is_attached: bool) -> Callable[[Event], Deed | None]:
+    def read(event: Event) -> Deed | None:
+        policy = text_of(event.request().get("policyArn")) or ""
+        if not policy.rpartition("/")[2].startswith(QUARANTINE):
+            return None
+        facts = int(Facts.QUARANTINED) if is_attached else 0
+        return _configured(event, "user", "quarantine", facts, clears=int(Facts.QUARANTINED))
+
+    return read
 
 
 def trust_facts(document: object) -> int:
@@ -224,6 +276,11 @@ _READERS: Final[dict[str, Callable[[Event], Deed | None]]] = {
     api_key("iam.amazonaws.com", "DeleteLoginProfile"): _cleared("password", Facts.LOGIN_PROFILE),
     api_key("iam.amazonaws.com", "EnableMFADevice"): _set("mfa", Facts.MFA_DEVICE),
     api_key("iam.amazonaws.com", "DeactivateMFADevice"): _cleared("mfa", Facts.MFA_DEVICE),
+    api_key("iam.amazonaws.com", "CreateAccessKey"): _key_created,
+    api_key("iam.amazonaws.com", "UpdateAccessKey"): _key_switched,
+    api_key("iam.amazonaws.com", "DeleteAccessKey"): _key_deleted,
+    api_key("iam.amazonaws.com", "AttachUserPolicy"): _quarantine(is_attached=True),
+    api_key("iam.amazonaws.com", "DetachUserPolicy"): _quarantine(is_attached=False),
 }
 
 FILED_CALLS: Final = frozenset(_READERS)

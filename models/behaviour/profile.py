@@ -8,6 +8,9 @@ from typing import Final
 from msgspec import Struct
 
 from models.behaviour.evidence import Answer, Stance, judge_entity, judge_session, stance
+from models.behaviour.instances import Instances
+from models.behaviour.keys import Key
+from models.behaviour.recon import Recon
 from models.entity import CONSOLE_SESSION, EntityType
 from models.facts import LADDER, WORKLOAD_PROOF, Facts
 from models.finding import Class, Exhibits, Maturity
@@ -86,6 +89,9 @@ class Profile(Struct):
     class_: Class = "unknown"
     tier: int | None = None
     is_contested: bool = False  # whether the numbers of sessions decide the class
+    keys: dict[str, Key] = {}  # a user's or root's long-lived ones, by id; at most MAX_KEYS
+    instances: Instances | None = None  # of an instances' role: where they call from
+    recon: Recon | None = None  # what it looked for, once it did
     swept_at: int = -NEVER  # until when the passing of time has been looked at
     next_due_at: int = NEVER
 
@@ -93,6 +99,11 @@ class Profile(Struct):
     def is_people_only(self) -> bool:
         """Whether AWS itself keeps this entity for people, so that a console session is what it is for."""
         return bool(self.shown.get(_SSO_BIT))
+
+    @property
+    def seen_at(self) -> int:
+        """When it last acted, was used, or was configured."""
+        return max(self.last_at, -NEVER if self.first_at == NEVER else self.first_at, *self.configured_at.values())
 
     def answer(self) -> Answer:
         """Decide what the entity is."""

@@ -6,27 +6,69 @@ of time yields goes to the tray: drafts and session edges for the incidents desk
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from heapq import heapify, heappop, heappush
+from typing import Any, Final, NamedTuple
 
 from models.behaviour.filing import Deed, trust_facts
-from models.behaviour.profile import MAX_FORMER_IDS, NEVER, SESSION_GAP_S, Profile, Session
+from models.behaviour.instances import INSTANCE, Instances, Place, learn_place, place_of
+from models.behaviour.keys import Key, KeyAct, KeyRow, claim, key_of
+from models.behaviour.profile import DAY_S, MAX_FORMER_IDS, NEVER, SESSION_GAP_S, Profile, Session, maturity
+from models.behaviour.recon import ASKING, is_news, new_recon
 from models.desks.tray import ClassChange, Fault, Tray, calls_of, observe
 from models.detector import BehaviourState, Detector, Rule
-from models.entity import Actor
+from models.entity import Actor, EntityType, account_of
 from models.event import Event
 from models.facts import CONFIGURATION, CONSOLE_MARKERS, Facts
-from models.finding import Exhibits, evidence_of
+from models.finding import Exhibits, evidence_of, who
 from models.grants.graph import Holder
 from models.grants.inventory import Inventory
+from models.incidents.outlived import SPAN_S, KeySwitch, Sighting
+from models.network import Network
+from models.rows import Row, RowKind, Tracked, by_kind
 from models.settings import Context
+
+MAX_PROFILES: Final = 250_000  # of a process that runs for years; the longest unseen go first
+UNSEEN_S: Final = 400 * DAY_S  # an entity that was not seen for so long is forgotten
+
+_PROFILE: Final = RowKind[Profile]("profile", Profile)
+_COVERAGE: Final = RowKind[int]("coverage", int)
+MAX_AT_HOME: Final = 65_536  # sessions of instances with address and client, known to be at home; then it starts over
+
+_LONG_LIVED_KEY: Final = int(Facts.LONG_LIVED_KEY)
+_OF_A_KEY: Final = int(Facts.OF_A_KEY)
+_AT_INSTANCE: Final = INSTANCE | Facts.DIRECT_CALL
+_COPIED: Final = int(Facts.COPIED_CREDENTIALS)
+_TELLING: Final = _LONG_LIVED_KEY | INSTANCE | ASKING  # what there is more to find out about
+
+
+class _Use(NamedTuple):
+    """What an event brings to a long-lived key."""
+
+    key_id: str
+    key: Key | None  # None where it is not known yet
+    network: Network | None
+    client: str | None
+    is_news: bool
+
+
+class _Found(NamedTuple):
+    """What the desk finds out about an event, beside what the event shows of itself."""
+
+    facts: int = 0
+    use: _Use | None = None
+    place: Place | None = None
+    act: KeyAct | None = None
+
+
+_NOTHING: Final = _Found()
 
 
 class BehaviourDesk:
     """What each entity does. State: a profile for each, by ARN."""
 
     def __init__(self, rules: Iterable[Rule[BehaviourState]], context: Context, tray: Tray) -> None:
-        self.profiles: dict[str, Profile] = {}
+        self.profiles: Tracked[Profile] = Tracked()
         self.coverage_since = NEVER
         self.on_met: Callable[[str | None], None] = _ignore  # told in which account an entity was first seen to act
         self._rules = tuple(rules)
@@ -35,11 +77,15 @@ class BehaviourDesk:
         self._watches = tuple(
             (rule, rule.detector.facts, rule.detector.new_facts, calls_of(rule)) for rule in self._rules
         )
+        self._at_home: set[tuple[str, str | None, str]] = set()  # as MAX_AT_HOME says; no state, only sparing time
         self._facts = 0  # what any detector looks for in every event
         for rule in self._rules:
             self._facts |= rule.detector.facts
         self.calls = frozenset[str]().union(*(calls for *_, calls in self._watches))
         self._sweeping = tuple(rule for rule in self._rules if _sweeps(rule))
+        self._due: list[tuple[int, str]] = []  # when entities are to be swept, a heap; outdated entries are skipped
+        self._due_at: dict[str, int] = {}  # entity -> the entry that counts
+        self._written_coverage = NEVER
 
     def observe(self, event: Event, actor: Actor) -> bool:
         """Score and learn what an entity itself does; says whether anything may lie on the tray."""
@@ -47,16 +93,22 @@ class BehaviourDesk:
         if profile is None or (actor.unique_id is not None and actor.unique_id != profile.unique_id):
             profile = self._meet(actor)
             self.on_met(event.record.recipient_account_id)
+        self.profiles.changed[actor.arn] = None
         at = event.at
-        if at >= profile.next_due_at:
+        if is_due := at >= profile.next_due_at:
             self.sweep(profile, at)
         session = profile.sessions.get(event.session_name)
         if session is None or at - session.last_at > SESSION_GAP_S or at > session.ends_at:
             session = profile.session_at(event.session_name, at)
         facts = event.facts
-        is_worth_a_look = facts & ~session.facts or facts & self._facts or event.api.key in self.calls
+        found = self._find_out(event, actor, profile) if facts & _TELLING else _NOTHING
+        is_worth_a_look = facts & ~session.facts or facts & self._facts or found.facts or event.api.key in self.calls
         if is_worth_a_look:
-            self._look(event, profile, session, facts, is_own=True)
+            self._look(event, profile, session, facts, found, is_own=True)
+        if found is not _NOTHING:
+            self._learn_found(event, actor, profile, session, found)
+        if session.facts & _OF_A_KEY and not facts & CONSOLE_MARKERS and _begins_span(session, at):
+            self._tray.sightings.append(self._sighting(event, profile, session))
         session.events += 1
         profile.events += 1
         if at > session.last_at:
@@ -67,7 +119,7 @@ class BehaviourDesk:
             profile.first_at = at
         if is_worth_a_look and self._sweeping:
             self._plan(profile)
-        return bool(is_worth_a_look)
+        return is_due or bool(is_worth_a_look) or bool(self._tray.sightings)
 
     def observe_deed(self, event: Event, deed: Deed) -> None:
         """Score and learn what is done to an entity."""
@@ -76,24 +128,43 @@ class BehaviourDesk:
             profile = self.profiles[deed.arn] = Profile(deed.arn, deed.type, deed.account_id, deed.path)
         if deed.unique_id is not None:
             profile = self._with_id(profile, deed.unique_id)
+        self.profiles.touch(deed.arn)
         profile.path = deed.path or profile.path
         if event.at < profile.first_at:
             profile.first_at = event.at
+        if deed.key is not None:
+            self._look_at_key(event, profile, deed.key)
+            return
         if deed.session_name is None:
             self._look_at_configuration(event, profile, deed)
             return
         profile.last_at = max(profile.last_at, event.at)  # to be assumed is to be used
         session = profile.issued_session(deed.session_name, event.at)
         if deed.facts & ~session.facts or not session.stance:
-            self._look(event, profile, session, deed.facts, is_own=False)
+            self._look(event, profile, session, deed.facts, _NOTHING, is_own=False)
             self._plan(profile)
 
     def seed(self, inventory: Inventory) -> None:
         """Learn what the trust policies of an account's roles say of who uses them."""
         for arn, row in inventory.rows.items():
             if isinstance(row, Holder) and row.trust is not None:
-                profile = self.profiles.setdefault(arn, Profile(arn, "role", inventory.account_id))
+                profile = self.profiles.get(arn) or Profile(arn, "role", inventory.account_id)
+                self.profiles[arn] = profile
                 profile.configure("trust", inventory.made_at.get(arn, -NEVER), trust_facts(row.trust), 0)
+
+    def seed_keys(self, rows: Iterable[KeyRow], holds_at: int) -> None:
+        """Learn which keys an account's users, and root, had at an instant; those made later are left out."""
+        for row in rows:
+            if row.created_at is not None and row.created_at > holds_at:
+                continue
+            profile = self.profiles.get(row.owner)
+            if profile is None:
+                kind: EntityType = "root" if row.owner.endswith(":root") else "user"
+                profile = self.profiles[row.owner] = Profile(row.owner, kind, account_of(row.owner))
+            self.profiles.touch(row.owner)
+            key_of(profile.keys, row.key_id).learn_row(row, holds_at)
+            self.profiles.touch(row.owner)
+            self._plan(profile)
 
     def session_facts(self, event: Event) -> int:
         """Say what the session that an event belongs to has shown so far."""
@@ -112,17 +183,142 @@ class BehaviourDesk:
             except Exception as error:  # noqa: BLE001 - as in `observe`
                 self._tray.faults.append(Fault(rule.detector.name, None, f"{type(error).__name__}: {error}"))
         profile.swept_at = max(profile.swept_at, now)
+        self.profiles.touch(profile.arn)
         self._plan(profile)
 
     def sweep_due(self, now: int) -> None:
         """Run what time alone has made true by `now`, for all entities in the order of their ARNs."""
-        if self._sweeping:
-            for arn in sorted(arn for arn, profile in self.profiles.items() if profile.next_due_at <= now):
-                self.sweep(self.profiles[arn], now)
+        reached = []
+        while self._due and self._due[0][0] <= now:
+            at, arn = heappop(self._due)
+            if self._due_at.get(arn) == at:
+                del self._due_at[arn]
+                reached.append(arn)
+        for arn in sorted(reached):
+            if (profile := self.profiles.get(arn)) is None:
+                continue
+            if profile.next_due_at <= now:
+                self.sweep(profile, now)
+            else:  # events have put it off
+                self._expect(profile)
 
-    def _look(self, event: Event, profile: Profile, session: Session, facts: int, *, is_own: bool) -> None:
-        """Score what an event shows of a session, then learn it."""
-        self._score(event, profile, session, facts, facts & ~session.facts, is_own=is_own)
+    def forget(self, now: int) -> None:
+        """Let entities go that were not seen for long; beyond MAX_PROFILES the longest unseen.
+
+        What is not told when it was seen, an inventory's role that nobody uses, counts from the start of coverage.
+        """
+        seen = sorted((max(each.seen_at, self.coverage_since), arn) for arn, each in self.profiles.items())
+        excess = len(seen) - MAX_PROFILES
+        for number, (seen_at, arn) in enumerate(seen):
+            if seen_at >= now - UNSEEN_S and number >= excess:
+                break
+            del self.profiles[arn]
+            self._tray.changes.append(ClassChange(arn, "unknown", None))
+
+    def changes(self) -> Iterator[Row]:
+        """Write the rows that changed since this was last asked."""
+        yield from _PROFILE.changes("behaviour", self.profiles)
+        if self.coverage_since != self._written_coverage:
+            self._written_coverage = self.coverage_since
+            yield _COVERAGE.row("behaviour", (), 0, self.coverage_since)
+
+    def restore(self, rows: Iterable[Row]) -> None:
+        """Take up stored rows, in any order; raises StateVersionError."""
+        stored = by_kind(rows)
+        _PROFILE.fill(self.profiles, stored.get("profile", ()))
+        for each in stored.get("coverage", ()):
+            self.coverage_since = min(self.coverage_since, _COVERAGE.read(each)[1])
+        self._written_coverage = self.coverage_since
+        self._due_at = {arn: each.next_due_at for arn, each in self.profiles.items() if each.next_due_at != NEVER}
+        self._due = [(at, arn) for arn, at in self._due_at.items()]
+        heapify(self._due)
+
+    def _use_of_key(self, event: Event, profile: Profile) -> _Use:
+        """Say what an event with a long-lived key brings to that key, which has not learnt of it yet."""
+        key_id = event.session_name if event.identity is None else event.identity.access_key_id or event.session_name
+        key = profile.keys.get(key_id)
+        network = client = None
+        if event.facts & Facts.DIRECT_CALL:  # else an AWS service calls from its own network, with its own client
+            network, client = self._context.network_of(event), event.client.kind
+        name = None if network is None else network.name
+        is_news = key is None or key.is_news(event.at, name, client) or key_id in self._context.canaries
+        return _Use(key_id, key, network, client, is_news)
+
+    def _learn_use(self, event: Event, profile: Profile, use: _Use) -> None:
+        key = use.key or claim(profile.keys, use.key_id)
+        key.learn_use(event.at, None if use.network is None else use.network.name, use.client, event.api.key)
+
+    def _look_at_key(self, event: Event, profile: Profile, act: KeyAct) -> None:
+        """Score what is done to a key of the entity's, then learn it."""
+        key, network = profile.keys.get(act.key_id), self._context.network_of(event)
+        use = _Use(act.key_id, key, network, None, is_news=False)
+        self._score(event, profile, None, 0, 0, _Found(Facts.KEY_CHANGED, use, act=act), is_own=False)
+        key = key or key_of(profile.keys, act.key_id)
+        key.learn_act(act, None if network is None else network.name)
+        if act.act != "created":
+            self._tray.switches.append(
+                KeySwitch(
+                    act.key_id,
+                    profile.arn,
+                    profile.type,
+                    profile.account_id,
+                    act.at,
+                    act.act == "enabled",
+                    act.act,
+                    act.by,
+                )
+            )
+        self._plan(profile)
+
+    def _find_out(self, event: Event, actor: Actor, profile: Profile) -> _Found:
+        """Find out what an event brings to a key, an instance, and what the entity looks for."""
+        facts = event.facts
+        found = 0
+        use = self._use_of_key(event, profile) if facts & _LONG_LIVED_KEY else None
+        if use is not None and use.is_news:
+            found = int(Facts.KEY_NEWS)
+        place = self._place(event, actor, profile) if facts & _AT_INSTANCE == _AT_INSTANCE else None
+        if place is not None and (place.is_news or facts & _COPIED):
+            found |= Facts.WHEREABOUTS
+        if facts & ASKING and is_news(profile.recon, event):
+            found |= Facts.LOOKED_AROUND
+        return _NOTHING if not found and use is None and place is None else _Found(found, use, place)
+
+    def _learn_found(self, event: Event, actor: Actor, profile: Profile, session: Session, found: _Found) -> None:
+        """Learn what was found out."""
+        if found.use is not None:
+            self._learn_use(event, profile, found.use)
+        if found.place is not None:
+            self._learn_place(event, actor, profile, session, found.place)
+        if found.facts & Facts.LOOKED_AROUND:
+            profile.recon = profile.recon or new_recon()
+            profile.recon.learn(event)
+
+    def _place(self, event: Event, actor: Actor, profile: Profile) -> Place | None:
+        """Say where an instance's session is used; None where that is known, and no news."""
+        record = event.record
+        known = actor.session_arn, record.source_ip_address, event.client.kind
+        if record.vpc_endpoint_id is not None or (known in self._at_home and not event.facts & _COPIED):
+            return None
+        network = self._context.network_of(event)
+        is_office = self._context.is_known_network(record.source_ip_address)
+        return place_of(profile.instances, event, network, is_office=is_office)
+
+    def _learn_place(self, event: Event, actor: Actor, profile: Profile, session: Session, place: Place) -> None:
+        instances = profile.instances = profile.instances or Instances()
+        learn_place(instances, event, place, session.id, session.facts)
+        if place.is_settled(instances, event):
+            if len(self._at_home) >= MAX_AT_HOME:
+                self._at_home.clear()
+            self._at_home.add((actor.session_arn, event.record.source_ip_address, event.client.kind))
+        elif place.where != "home":  # what the instance does at home is news again
+            self._at_home.clear()
+
+    def _look(
+        self, event: Event, profile: Profile, session: Session, facts: int, found: _Found, *, is_own: bool
+    ) -> None:
+        """Score what an event shows of a session, and what was found out beside; then learn of the session."""
+        self._score(event, profile, session, facts, facts & ~session.facts, found, is_own=is_own)
         if is_own and facts & CONSOLE_MARKERS and profile.type in ("role", "user") and not facts & Facts.SSO_ROLE:
             if session.visit is None:
                 session.visit = Exhibits()
@@ -133,21 +329,38 @@ class BehaviourDesk:
                 self._tray.changes.append(ClassChange(profile.arn, profile.class_, profile.tier))
             profile.note_day(session, event.at)
 
+    def _sighting(self, event: Event, profile: Profile, session: Session) -> Sighting:
+        known = maturity(profile.first_at, event.at)
+        return Sighting(who(event, session.facts), evidence_of(event), known, self.coverage_since)
+
     def _look_at_configuration(self, event: Event, profile: Profile, deed: Deed) -> None:
         new = deed.facts & CONFIGURATION & ~profile.configuration
-        self._score(event, profile, None, deed.facts, new, is_own=False)
+        self._score(event, profile, None, deed.facts, new, _NOTHING, is_own=False)
         if deed.what is not None and profile.configure(deed.what, event.at, deed.facts, deed.clears):
             self._tray.changes.append(ClassChange(profile.arn, profile.class_, profile.tier))
         self._plan(profile)
 
     def _score(
-        self, event: Event, profile: Profile, session: Session | None, facts: int, new: int, *, is_own: bool
+        self,
+        event: Event,
+        profile: Profile,
+        session: Session | None,
+        facts: int,
+        new: int,
+        found: _Found,
+        *,
+        is_own: bool,
     ) -> None:
+        facts |= found.facts
         state: BehaviourState | None = None
         for rule, any_of, any_new, calls in self._watches:
             if facts & any_of or new & any_new or (is_own and event.api.key in calls):
                 if state is None:
-                    state = BehaviourState(profile, session, facts, is_own, self.coverage_since, self._context)
+                    key, network = (None, None) if found.use is None else (found.use.key, found.use.network)
+                    state = BehaviourState(
+                        profile, session, facts, is_own, self.coverage_since, self._context, key, found.act, network,
+                        found.place,
+                    )  # fmt: skip
                 observe(rule, event, state, self._tray)
 
     def _plan(self, profile: Profile) -> None:
@@ -156,6 +369,14 @@ class BehaviourDesk:
             state = BehaviourState(profile, None, 0, False, self.coverage_since, self._context)
             due = (rule.detector.due_at(state) for rule in self._sweeping)
             profile.next_due_at = min((at for at in due if at is not None and at > profile.swept_at), default=NEVER)
+            if profile.next_due_at != NEVER:
+                self._expect(profile)
+
+    def _expect(self, profile: Profile) -> None:
+        """Queue an entity, unless it stands there already for that time or an earlier one."""
+        if profile.next_due_at < self._due_at.get(profile.arn, NEVER):
+            self._due_at[profile.arn] = profile.next_due_at
+            heappush(self._due, (profile.next_due_at, profile.arn))
 
     def _meet(self, actor: Actor) -> Profile:
         """Find or make the profile of an entity that acts; another unique id under its name makes it a new one."""
@@ -182,6 +403,11 @@ class BehaviourDesk:
 
 def _sweeps(rule: Rule[Any]) -> bool:
     return type(rule.detector).sweep is not Detector.sweep
+
+
+def _begins_span(session: Session, at: int) -> bool:
+    """Say whether an event is, as far as is known, the first of its session in a span of time."""
+    return at < session.last_at or at // SPAN_S != session.last_at // SPAN_S or not session.events
 
 
 def _ignore(_account_id: str | None) -> None:

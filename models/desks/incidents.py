@@ -1,22 +1,27 @@
 """The incidents desk: drafts become findings, findings get an origin, and stages of one lineage become a chain.
 
-It folds by event time, in whatever order drafts and edges come, and says of every change when it happens.
+It folds by event time, in whatever order drafts, edges and switches of keys come, and says of every change when it
+happens.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from heapq import heappop, heappush
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Iterator
+from heapq import heapify, heappop, heappush
+from typing import Any, Final, NamedTuple
 
-from models.detector import IncidentsState, Rule
+from models.detector import IncidentsState, OutlivedState, Rule
 from models.finding import Class, Draft, Finding, Who
-from models.incidents.chain import Part
+from models.incidents.chain import DAY_S, Part
 from models.incidents.life import NEVER, Closing, Matter, opened
 from models.incidents.lineage import Edge, Hop, Lineage
+from models.incidents.outlived import KeySwitch, OffKeys, Sighting
+from models.rows import Row, RowKind, Tracked, by_kind
 from models.settings import Context, Suppression
 
 MAX_EARLY: Final = 1_024  # closings that came before what they close; the longest known go first
+MAX_MATTERS: Final = 100_000  # of a process that runs for years; the longest closed go first, then the longest quiet
+CLOSED_S: Final = 90 * DAY_S  # so long a finding that closed is kept, and may open again
 
 # What acts, and so has a class; an account, a bucket, a policy has none.
 _ACTING: Final = frozenset(
@@ -29,27 +34,42 @@ _ACTING: Final = frozenset(
 OnChange = Callable[[Finding], None]
 
 
+class _Judged(NamedTuple):
+    class_: Class
+    tier: int | None
+
+
+_MATTER: Final = RowKind[Matter]("matter", Matter)
+_CLASS: Final = RowKind[_Judged]("class", _Judged)
+_EARLY: Final = RowKind[Closing]("early", Closing)
+_NOW: Final = RowKind[int]("now", int)
+
+
 class IncidentsDesk:
-    """Folds drafts into findings and keeps their life. State: matters by id, classes of entities, edges."""
+    """Folds drafts into findings and keeps their life. State: matters by id, classes of entities, edges, keys off."""
 
     def __init__(self, rules: Iterable[Rule[Any]] = (), context: Context | None = None) -> None:
-        self.matters: dict[str, Matter] = {}
-        self.classes: dict[str, tuple[Class, int | None]] = {}
-        self.early: dict[str, Closing] = {}
+        self.matters: Tracked[Matter] = Tracked()
+        self.classes: Tracked[_Judged] = Tracked()  # of entities that have one
+        self.early: Tracked[Closing] = Tracked()
         self.lineage = Lineage()
+        self.off_keys = OffKeys()
         self.now = -NEVER
         self.on_change: OnChange | None = None
+        self.on_part: OnChange | None = None  # told when a finding comes to a chain or leaves it: no change of its own
         self.matched: set[int] = set()  # suppressions, by their place in the settings, that ever matched
-        self._rules = tuple(rules)
+        rules = tuple(rules)
+        self._rules = tuple(rule for rule in rules if rule.detector.folds == "stages")
+        self._key_rules = tuple(rule for rule in rules if rule.detector.folds == "sessions")
         self._suppressions = (context or Context()).suppressions
         self._due: list[tuple[int, str]] = []  # when findings close by themselves, a heap; outdated entries are skipped
+        self._due_at: dict[str, int] = {}  # finding -> the entry that counts
         self._waiting: dict[str, set[str]] = {}  # node of a lineage -> findings whose origin an edge to it may change
-        self._groups: dict[str, set[str]] = {}  # root of a lineage -> findings that are stages
-        self._roots: dict[str, str] = {}  # finding -> the root that it is grouped under
+        self._groups: dict[str, set[str]] = {}  # root of a lineage -> findings that are, or were, stages
+        self._written_now = -NEVER
 
     def fold(self, draft: Draft) -> None:
-        """Take in one draft: open its matter, add to it, or close it."""
-        self.pass_time(draft.at)
+        """Take in one draft: open its matter, add to it, or close it. What time it is, `pass_time` alone says."""
         key = draft.finding_id
         matter = self.matters.get(key)
         if draft.closes is not None:
@@ -58,6 +78,7 @@ class IncidentsDesk:
                 self._come_early(key, closing)
             elif matter.closing is None or closing.at >= matter.closing.at:
                 matter.closing = closing
+                self.matters.touch(key)
                 self._settle(key, matter)
             return
         is_accepted = self._is_suppressed(draft)
@@ -69,6 +90,7 @@ class IncidentsDesk:
             self._trace(key, matter)
             self._announce(key, matter, is_new=True)
             return
+        self.matters.touch(key)
         is_news = matter.add(draft)
         matter.is_accepted = matter.is_accepted and is_accepted
         is_news |= self._trace(key, matter)
@@ -78,24 +100,54 @@ class IncidentsDesk:
         """Take in who issued whom, and tell the findings that waited for it."""
         for key in sorted({key for node in self.lineage.learn(edge) for key in self._waiting.get(node, ())}):
             matter = self.matters[key]
+            self.matters.touch(key)
             if self._trace(key, matter):
                 self._announce(key, matter)
+        self._weigh_all(edge.issued)
+
+    def learn_switch(self, switch: KeySwitch) -> None:
+        """Take in that a key was switched off or on, and look at the sessions that were seen since."""
+        if self.off_keys.learn_switch(switch) and not switch.is_on:
+            self._weigh_all()
+
+    def learn_sighting(self, sighting: Sighting) -> None:
+        """Take in that a session goes on which a long-lived key may have issued."""
+        self.off_keys.keep(sighting)
+        self._weigh(sighting)
 
     def learn_class(self, arn: str, class_: Class, tier: int | None) -> None:
-        """Note what an entity turned out to be."""
-        self.classes[arn] = (class_, tier)
+        """Note what an entity turned out to be; unknown is what it is unless something is noted."""
+        if class_ == "unknown":
+            self.classes.pop(arn, None)
+        else:
+            self.classes[arn] = _Judged(class_, tier)
 
     def pass_time(self, now: int) -> None:
         """Close what has been quiet long enough at `now`, each at its time."""
         self.now = max(self.now, now)
         while self._due and self._due[0][0] <= self.now:
-            _, key = heappop(self._due)
-            self._settle(key, self.matters[key])
+            at, key = heappop(self._due)
+            if self._due_at.get(key) == at:
+                del self._due_at[key]
+                matter = self.matters[key]
+                if matter.closes_at > at:  # evidence has put it off
+                    self._expect(key, matter)
+                else:
+                    self._settle(key, matter)
 
-    def tick(self, now: int) -> None:
-        """Let time pass, and forget edges that lead to nobody who could still act."""
-        self.pass_time(now)
-        self.lineage.expire(self.now)
+    def forget(self, now: int) -> None:
+        """Let findings go that have been closed for long, a chain and its parts together; beyond MAX_MATTERS more."""
+        families: dict[str, tuple[int, int, list[str]]] = {}  # closed since, last spoken of, members
+        for key, matter in self.matters.items():
+            closed_at, drafted_at, keys = families.get(matter.part_of or key, (-NEVER, -NEVER, []))
+            keys.append(key)
+            families[matter.part_of or key] = max(closed_at, matter.closed_at), max(drafted_at, matter.drafted_at), keys
+        for closed_at, _, keys in sorted(families.values()):
+            if closed_at >= now - CLOSED_S and len(self.matters) <= MAX_MATTERS:
+                break
+            for key in keys:
+                self._drop(key)
+        self.off_keys.expire(now)
 
     def findings(self, *, is_accepted: bool = False) -> list[Finding]:
         """List all findings in their present state, by the time they opened, then by id; suppressed ones if asked."""
@@ -117,24 +169,35 @@ class IncidentsDesk:
             hops.insert(0, Hop(root.origin, "unknown", "", None, None, "unknown"))
         return hops
 
-    def restore(
-        self,
-        matters: dict[str, Matter],
-        classes: dict[str, tuple[Class, int | None]],
-        early: dict[str, Closing],
-        edges: dict[str, Edge],
-    ) -> None:
-        """Take up stored state, and work out the rest of it anew."""
-        self.matters, self.classes, self.early = matters, classes, early
-        self.lineage.restore(edges)
-        self._due, self._waiting, self._groups, self._roots = [], {}, {}, {}
-        for key, matter in matters.items():
-            self._wait(key, matter)
+    def changes(self) -> Iterator[Row]:
+        """Write the rows that changed since this was last asked."""
+        yield from _MATTER.changes("incidents", self.matters)
+        yield from _CLASS.changes("incidents", self.classes)
+        yield from _EARLY.changes("incidents", self.early)
+        yield from self.lineage.changes()
+        yield from self.off_keys.changes()
+        if self.now != self._written_now:
+            self._written_now = self.now
+            yield _NOW.row("incidents", (), 0, self.now)
+
+    def restore(self, rows: Iterable[Row]) -> None:
+        """Take up stored rows, in any order, and work out the rest anew; raises StateVersionError."""
+        stored = by_kind(rows)
+        _MATTER.fill(self.matters, stored.get("matter", ()))
+        _CLASS.fill(self.classes, stored.get("class", ()))
+        _EARLY.fill(self.early, stored.get("early", ()))
+        self.lineage.restore(stored.get("edge", ()))
+        self.off_keys.restore(stored)
+        self.now = self._written_now = max((_NOW.read(each)[1] for each in stored.get("now", ())), default=-NEVER)
+        for key, matter in self.matters.items():
+            for node in matter.waits_for:
+                self._waiting.setdefault(node, set()).add(key)
+            if matter.root is not None:
+                self._groups.setdefault(matter.root, set()).add(key)
             if matter.closes_at != NEVER:
-                heappush(self._due, (matter.closes_at, key))
-            if _is_stage(matter):
-                self._roots[key] = matter.origin or matter.draft.entity.arn
-                self._groups.setdefault(self._roots[key], set()).add(key)
+                self._due_at[key] = matter.closes_at
+        self._due = [(at, key) for key, at in self._due_at.items()]
+        heapify(self._due)
 
     def _settle(self, key: str, matter: Matter, *, is_news: bool = False) -> None:
         """Close or open again what has become so, and say so."""
@@ -142,14 +205,15 @@ class IncidentsDesk:
         if reason == matter.close_reason:
             if is_news:
                 self._announce(key, matter)
-            elif matter.closes_at != NEVER:
-                heappush(self._due, (matter.closes_at, key))
+            else:
+                self._expect(key, matter)
             return
         matter.close_reason = reason
         self._announce(key, matter)
 
     def _announce(self, key: str, matter: Matter, *, is_new: bool = False) -> None:
         """Count and tell a change; then see whether it makes, changes or ends a chain."""
+        self.matters.touch(key)
         if not is_new:
             matter.revision += 1
         matter.emitted_count = matter.exhibits.count
@@ -158,12 +222,24 @@ class IncidentsDesk:
             matter.entity_class, matter.entity_tier = self.classes.get(matter.draft.entity.arn, ("unknown", None))
         if matter.actor.entity_arn is not None:
             matter.actor_class = self.classes.get(matter.actor.entity_arn, ("unknown", None))[0]
-        if matter.closes_at != NEVER:
-            heappush(self._due, (matter.closes_at, key))
+        self._expect(key, matter)
         if self._rules and matter.draft.chain_stage is not None:
             self._regroup(key, matter)
         if self.on_change is not None:
             self.on_change(matter.finding(key))
+
+    def _expect(self, key: str, matter: Matter) -> None:
+        """Queue a finding for when it closes by itself, unless it stands there already for an earlier time."""
+        if matter.closes_at < self._due_at.get(key, NEVER):
+            self._due_at[key] = matter.closes_at
+            heappush(self._due, (matter.closes_at, key))
+
+    def _drop(self, key: str) -> None:
+        """Let a finding go, and all that points to it."""
+        matter = self.matters.pop(key)
+        self._due_at.pop(key, None)
+        _point(self._waiting, key, matter.waits_for, ())
+        _point(self._groups, key, (matter.root,) if matter.root else (), ())
 
     def _come_early(self, key: str, closing: Closing) -> None:
         known = self.early.pop(key, closing)
@@ -186,32 +262,55 @@ class IncidentsDesk:
         return matter.origin != before
 
     def _wait(self, key: str, matter: Matter) -> None:
-        for who in (matter.actor, *(edge.issuer for edge in self.lineage.path(matter.actor))):
-            for node in (who.arn, who.key):
-                if node:
-                    self._waiting.setdefault(node, set()).add(key)
+        path = (matter.actor, *(edge.issuer for edge in self.lineage.path(matter.actor)))
+        nodes = tuple(dict.fromkeys(node for who in path for node in (who.arn, who.key) if node))
+        _point(self._waiting, key, matter.waits_for, nodes)
+        matter.waits_for = nodes
 
     def _hop(self, who: Who, edge: Edge | None) -> Hop:
         class_ = self.classes.get(who.entity_arn or "", ("unknown", None))[0]
         how, at, event_id = (edge.how, edge.at, edge.event_id) if edge else ("", None, None)
         return Hop(who.arn or "", who.type or "unknown", how, at, event_id, class_)
 
+    # Sessions that go on
+
+    def _weigh_all(self, issued: str | None = None) -> None:
+        """Look at the sightings that wait: all of them, or those of one session."""
+        if self.off_keys.switches:
+            for sighting in [each for each in self.off_keys.sightings.values() if issued in (None, each.who.arn)]:
+                self._weigh(sighting)
+
+    def _weigh(self, sighting: Sighting) -> None:
+        """See whether a session was issued by a key that was off by then; if so it is told, once."""
+        if not self.off_keys.switches or not self._key_rules:
+            return
+        for edge in self.lineage.path(sighting.who):
+            if edge.how == "CreateAccessKey":  # further back it is another key's story
+                return
+            if edge.issuer.key and (switch := self.off_keys.off(edge.issuer.key, sighting.who.at)):
+                del self.off_keys.sightings[sighting.evidence.event_id]
+                for rule in self._key_rules:
+                    for draft in rule.fold(OutlivedState(switch, edge, sighting)):
+                        self.fold(draft)
+                return
+
     # Chains
 
     def _regroup(self, key: str, matter: Matter) -> None:
-        before, root = self._roots.get(key), matter.origin or matter.draft.entity.arn
+        before, root = matter.root, matter.origin or matter.draft.entity.arn
+        matter.root = root
+        _point(self._groups, key, (before,) if before else (), (root,))
         if before is not None and before != root:
-            self._groups[before].discard(key)
             self._rechain(before)
-        self._roots[key] = root
-        self._groups.setdefault(root, set()).add(key)
         self._rechain(root)
 
     def _rechain(self, root: str) -> None:
         """Work out the chains of one lineage anew from its findings: some begin, some change, some are superseded."""
-        keys = self._groups[root]
+        keys = self._groups.get(root, set())
         parts = [_part(key, each) for key in sorted(keys) if _is_stage(each := self.matters[key])]
-        before = {each.part_of for key in keys if (each := self.matters[key]).part_of}
+        was = {key: self.matters[key].part_of for key in keys}
+        regrouped: list[str] = []
+        before = set(filter(None, was.values()))
         for key in keys:
             self.matters[key].part_of = None
         drafts = [
@@ -223,10 +322,18 @@ class IncidentsDesk:
             for part in draft.parts:
                 self.matters[part].part_of = chain_id
             self._set(chain_id, draft)
-        for chain_id in sorted(each for each in before if each):
+        for key in keys:
+            if self.matters[key].part_of != was[key]:
+                self.matters.touch(key)
+                regrouped.append(key)
+        for chain_id in sorted(before):
             chain = self.matters[chain_id]
+            self.matters.touch(chain_id)
             chain.closing = Closing(max(self.now, chain.drafted_at), "superseded")
             self._settle(chain_id, chain)
+        if self.on_part is not None:
+            for key in sorted(regrouped):
+                self.on_part(self.matters[key].finding(key))
 
     def _set(self, key: str, draft: Draft) -> None:
         """Let a draft that holds the whole matter stand for it."""
@@ -239,10 +346,21 @@ class IncidentsDesk:
             self._trace(key, matter)
             self._announce(key, matter, is_new=True)
             return
+        self.matters.touch(key)
         is_news = matter.replace(draft)
         matter.closing, matter.is_accepted = None, is_accepted
         is_news |= self._trace(key, matter)
         self._settle(key, matter, is_news=is_news)
+
+
+def _point(index: dict[str, set[str]], key: str, before: Iterable[str], now: Iterable[str]) -> None:
+    """Let an index lead from other names to a finding than before."""
+    for name in before:
+        index[name].discard(key)
+        if not index[name]:
+            del index[name]
+    for name in now:
+        index.setdefault(name, set()).add(key)
 
 
 def _is_stage(matter: Matter) -> bool:

@@ -10,6 +10,7 @@ from models.detector import BehaviourState, GrantsState, Rule
 from models.event import Event, api_key
 from models.finding import Class, Draft
 from models.incidents.lineage import Edge
+from models.incidents.outlived import KeySwitch, Sighting
 
 
 class ClassChange(Struct, frozen=True):
@@ -34,14 +35,19 @@ class Tray(Struct):
     drafts: list[Draft] = []
     edges: list[Edge] = []
     changes: list[ClassChange] = []
+    switches: list[KeySwitch] = []
+    sightings: list[Sighting] = []
     faults: list[Fault] = []
 
+    @property
+    def holds_anything(self) -> bool:
+        """Whether there is anything to hand on."""
+        return bool(self.drafts or self.edges or self.changes or self.switches or self.sightings or self.faults)
+
     def clear(self) -> None:
-        """Let go what was handed on."""
-        self.changes.clear()
-        self.edges.clear()
-        self.drafts.clear()
-        self.faults.clear()
+        """Empty it."""
+        for each in (self.drafts, self.edges, self.changes, self.switches, self.sightings, self.faults):
+            each.clear()
 
 
 def observe(rule: Rule[Any], event: Event, state: BehaviourState | GrantsState, tray: Tray) -> None:

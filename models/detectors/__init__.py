@@ -9,6 +9,7 @@ import msgspec
 from models.detector import Detector, Rule, Tuning
 from models.detectors.behaviour.class_flip import ClassFlip
 from models.detectors.behaviour.mixed_role import MixedRole
+from models.detectors.behaviour.recon_burst import ReconBurst
 from models.detectors.console.console_login_failures import ConsoleLoginFailures
 from models.detectors.console.machine_role_console import MachineRoleConsole
 from models.detectors.console.unfederated_console_login import UnfederatedConsoleLogin
@@ -18,6 +19,12 @@ from models.detectors.grants.wildcard_grant import WildcardGrant
 from models.detectors.guardrails.identity_provider_changed import IdentityProviderChanged
 from models.detectors.guardrails.trail_tampering import TrailTampering
 from models.detectors.incidents.attack_chain import AttackChain
+from models.detectors.incidents.session_outlives_key import SessionOutlivesKey
+from models.detectors.keys.credential_source_mismatch import CredentialSourceMismatch
+from models.detectors.keys.instance_credentials_outside import InstanceCredentialsOutside
+from models.detectors.keys.key_for_another import KeyForAnother
+from models.detectors.keys.key_probe import KeyProbe
+from models.detectors.keys.key_quarantined import KeyQuarantined
 from models.detectors.keys.login_profile_for_another import LoginProfileForAnother
 from models.detectors.use.root_use import RootUse
 from models.finding import Severity
@@ -28,12 +35,19 @@ REGISTRY: Final[tuple[type[Detector[Any]], ...]] = (
     AttackChain,
     ClassFlip,
     ConsoleLoginFailures,
+    CredentialSourceMismatch,
     GrantOutsidePipeline,
     IdentityProviderChanged,
+    InstanceCredentialsOutside,
+    KeyForAnother,
+    KeyProbe,
+    KeyQuarantined,
     LoginProfileForAnother,
     MachineRoleConsole,
     MixedRole,
+    ReconBurst,
     RootUse,
+    SessionOutlivesKey,
     TrailTampering,
     UnfederatedConsoleLogin,
     WildcardGrant,

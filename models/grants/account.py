@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from models.finding import Evidence
 from models.grants.graph import Graph
+from models.rows import Tracked
 
 MAX_WATCHED: Final = 1024  # identities and addresses each; the longest quiet goes first
 MAX_ATTEMPTS: Final = 256  # kept of one identity or address; the oldest goes first
@@ -43,11 +44,13 @@ class AccountState(Struct):
     """One account: who may do what in it, and its recent sign-ins, by whom they claim to be and where they come from."""
 
     account_id: str
-    by_identity: dict[str, list[Attempt]] = {}
-    by_address: dict[str, list[Attempt]] = {}
+    by_identity: Tracked[list[Attempt]] = msgspec.field(default_factory=Tracked)
+    by_address: Tracked[list[Attempt]] = msgspec.field(default_factory=Tracked)
     graph: Graph = msgspec.field(default_factory=Graph)
     writes: Writes = msgspec.field(default_factory=Writes)  # IAM writes in all
-    writes_to: dict[str, Writes] = {}  # by ARN of what was written; at most MAX_WRITTEN
+    writes_to: Tracked[Writes] = msgspec.field(
+        default_factory=Tracked
+    )  # by ARN of what was written; at most MAX_WRITTEN
     trail_buckets: list[str] = []  # names of buckets that trails deliver to; at most MAX_TRAIL_BUCKETS
 
     def learn(self, attempt: Attempt) -> None:

@@ -10,12 +10,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Final
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from models.grants.allowed import Holding
 from models.grants.document import Policy, PolicyError, parse
 from models.grants.tables import managed_document
+from models.rows import Tracked
 
 MAX_ROWS: Final = 20_000  # holders, policies and resources of one account; the longest untouched goes first
 MAX_VERSIONS: Final = 5  # of a managed policy: AWS keeps no more
@@ -89,7 +90,7 @@ Row = Holder | ManagedPolicy | Resource | Membership
 class Graph(Struct):
     """The rows of one account, by ARN."""
 
-    rows: dict[str, Row] = {}
+    rows: Tracked[Row] = field(default_factory=Tracked)
 
     def apply(self, edits: Mapping[str, Row | None]) -> None:
         """Learn what a change leaves: a row for each ARN, or none where it is gone."""
@@ -102,7 +103,8 @@ class Graph(Struct):
 
     def after(self, edits: Mapping[str, Row | None]) -> Graph:
         """Give the rows as a change will leave them."""
-        changed = Graph(self.rows.copy())
+        changed = Graph()
+        changed.rows.update(self.rows)
         changed.apply(edits)
         return changed
 

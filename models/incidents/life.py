@@ -61,6 +61,8 @@ class Matter(Struct, kw_only=True):
     entity_tier: int | None = None
     actor_class: Class | None = None
     part_of: str | None = None
+    waits_for: tuple[str, ...] = ()  # nodes of its lineage, an edge to which may change the origin
+    root: str | None = None  # of the lineage that it is, or was, grouped under as a stage
 
     @property
     def closes_at(self) -> int:
@@ -68,6 +70,13 @@ class Matter(Struct, kw_only=True):
         if self.close_reason is not None or self.quiet_s is None:
             return NEVER
         return self.drafted_at + self.quiet_s
+
+    @property
+    def closed_at(self) -> int:
+        """Since when it has been closed; NEVER while it is open."""
+        if self.close_reason is None:
+            return NEVER
+        return max(self.drafted_at + (self.quiet_s or 0), self.closing.at if self.closing else -NEVER)
 
     def reason_at(self, now: int) -> CloseReason | None:
         """Say why it is closed at a time, if it is."""

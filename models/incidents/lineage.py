@@ -9,7 +9,7 @@ Source: AWS STS API reference; AWS CloudTrail user guide, "Logging IAM and AWS S
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 from msgspec import Struct
@@ -18,6 +18,7 @@ from models.entity import Actor, role_of_session
 from models.event import Event, api_key
 from models.finding import Who, who
 from models.record import text_of
+from models.rows import Row, RowKind, Stored, Tracked
 
 HOUR_S: Final = 3_600
 MAX_HOPS: Final = 8
@@ -62,7 +63,7 @@ class Lineage:
     """Edges, by what they issued. State: bounded, plain data."""
 
     def __init__(self) -> None:
-        self.edges: dict[str, Edge] = {}  # by event id, the longest known first
+        self.edges: Tracked[Edge] = Tracked()  # by event id, the longest known first
         self._by_key: dict[str, list[Edge]] = {}
         self._by_session: dict[str, list[Edge]] = {}
 
@@ -71,18 +72,10 @@ class Lineage:
         if edge.event_id in self.edges:
             return ()
         self.edges[edge.event_id] = edge
-        if edge.key:
-            _file(self._by_key, edge.key, edge)
-        if not edge.is_by_key_alone:
-            _file(self._by_session, edge.issued, edge)
+        self._index(edge)
         if len(self.edges) > MAX_EDGES:
             self._forget(self.edges[next(iter(self.edges))])
         return tuple(node for node in (edge.issued, edge.key) if node)
-
-    def expire(self, now: int) -> None:
-        """Forget edges to sessions that can no longer act, even if their last events come an hour late."""
-        for edge in [each for each in self.edges.values() if each.expires_at + CONSOLE_LIFE_S + HOUR_S < now]:
-            self._forget(edge)
 
     def path(self, who: Who) -> list[Edge]:
         """List the edges from who acts back to the root, the nearest first; at most MAX_HOPS, none twice."""
@@ -110,6 +103,12 @@ class Lineage:
             ]
         return max(candidates, key=lambda each: each.order, default=None)
 
+    def _index(self, edge: Edge) -> None:
+        if edge.key:
+            _file(self._by_key, edge.key, edge)
+        if not edge.is_by_key_alone:
+            _file(self._by_session, edge.issued, edge)
+
     def _forget(self, edge: Edge) -> None:
         del self.edges[edge.event_id]
         for index, node in ((self._by_key, edge.key), (self._by_session, edge.issued)):
@@ -118,11 +117,18 @@ class Lineage:
                 if not index[node]:
                     del index[node]
 
-    def restore(self, edges: dict[str, Edge]) -> None:
+    def changes(self) -> Iterator[Row]:
+        """Write the edges that changed since this was last asked."""
+        return _EDGE.changes("incidents", self.edges)
+
+    def restore(self, rows: Iterable[Stored]) -> None:
         """Take up stored edges."""
-        self.edges, self._by_key, self._by_session = {}, {}, {}
-        for edge in edges.values():
-            self.learn(edge)
+        _EDGE.fill(self.edges, rows)
+        for edge in self.edges.values():
+            self._index(edge)
+
+
+_EDGE: Final = RowKind[Edge]("edge", Edge)
 
 
 def edge_of(event: Event, session_facts: int = 0) -> Edge | None:

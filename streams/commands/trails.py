@@ -106,6 +106,7 @@ def _read(options: Options, what: What, files: ExitStack) -> tuple[Result, Outpu
     check(options)
     output = Output(what, options.form, options.output, files)
 
+    from models.settings import SettingsError  # noqa: PLC0415 - the engine is loaded by what uses it
     from streams.formats.jsonl import line  # noqa: PLC0415 - the engine is loaded by what uses it
     from streams.progress import reading  # noqa: PLC0415
     from streams.replay import replay as run_replay  # noqa: PLC0415
@@ -140,6 +141,8 @@ def _read(options: Options, what: What, files: ExitStack) -> tuple[Result, Outpu
                 on_bytes=on_bytes,
                 on_rejected=on_rejected,
             )
+        except SettingsError as error:  # of a file that the settings name
+            raise Unusable(f"{settings_file}: {error}") from None
         except OSError as error:
             raise Unusable(f"{error.filename or 'reading'}: {error.strerror or error}") from None
     if not result.summary.events:

@@ -199,7 +199,7 @@ def test_state_round_trips_at_every_event(detector: Kind) -> None:
         first = Engine(of(detector), on_fault=raise_fault)
         first.feed(events[:cut])
         second = Engine(of(detector), on_fault=raise_fault)
-        second.restore(first.snapshot())
+        second.restore(list(first.changes()))
         second.feed(events[cut:])
         second.tick(events[-1].at)
         assert second.findings() == expected.findings()

@@ -88,3 +88,49 @@ def test_what_is_wrong_is_named(toml: str, complaint: str) -> None:
         build(parse_settings(toml))
     assert complaint in str(error.value)
     assert "\n" not in str(error.value)
+
+
+KAFKA = """
+[kafka]
+bootstrap = ["kafka-1.example.com:9093", "[2001:db8::1]:9092"]
+sasl = {mechanism = "PLAIN", username = "rolehawk", password_env = "KAFKA_PASSWORD"}
+tls = {certificate_file = "client.pem", key_file = "client.key"}
+
+[stream]
+topics = {cloudtrail = "security.cloudtrail"}
+shards = 16
+"""
+
+
+def test_kafka_and_stream_are_taken() -> None:
+    """Brokers, login, topics and shards are read; what is left out has its default."""
+    settings = parse_settings(KAFKA)
+    assert settings.kafka.bootstrap == ("kafka-1.example.com:9093", "[2001:db8::1]:9092")
+    assert settings.kafka.sasl is not None
+    assert settings.kafka.sasl.password_env == "KAFKA_PASSWORD"
+    assert settings.stream.topics.cloudtrail == "security.cloudtrail"
+    assert settings.stream.topics.findings == "rolehawk-findings"
+    assert (settings.stream.shards, settings.stream.allowance_minutes) == (16, 15)
+    assert parse_settings("").kafka.tls is None
+
+
+@pytest.mark.parametrize(
+    ("toml", "words"),
+    [
+        ('kafka.bootstrap = ["kafka.example.com"]', "kafka.bootstrap: 'kafka.example.com' is no host:port"),
+        ('kafka.sasl = {mechanism = "GSSAPI", username = "a", password_env = "P"}', "kafka.sasl.mechanism: Invalid"),
+        ('kafka.sasl = {mechanism = "SCRAM-SHA-256", username = "a"}', "kafka.sasl: give either password_env or"),
+        ('kafka.sasl = {mechanism = "PLAIN", username = "a", password_env = "P"}', "it needs [kafka.tls]"),
+        ('kafka.sasl = {mechanism = "SCRAM-SHA-256", username = "a", password = "b"}', "kafka.sasl.password: unknown"),
+        ('kafka.tls = {certificate_file = "a.pem"}', "kafka.tls: certificate_file and key_file go together"),
+        ("kafka.tls = {verify = false}", "kafka.tls.verify: unknown key"),
+        ("stream.shards = 0", "stream.shards: Expected `int` >= 1"),
+        ('stream.topics = {filed = "no blanks"}', "stream.topics: 'no blanks' is no topic's name"),
+        ('stream.topics = {filed = "cloudtrail"}', "stream.topics: two topics have the same name"),
+    ],
+)
+def test_kafka_and_stream_are_checked(toml: str, words: str) -> None:
+    """What Kafka could not be reached with is refused when the settings are read, with the key at fault."""
+    with pytest.raises(SettingsError) as error:
+        parse_settings(toml, "rolehawk.toml")
+    assert words in str(error.value)

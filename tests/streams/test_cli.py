@@ -249,6 +249,44 @@ def test_an_inventory_tells_what_was_before(trail: Path, tmp_path: Path) -> None
         assert words in complaint(done)
 
 
+def test_an_inventory_of_keys(trail: Path, tmp_path: Path) -> None:
+    """The credential report and ListAccessKeys are told by content; a key whose account nothing tells is one line."""
+    key = {
+        "UserName": "robot",
+        "AccessKeyId": "AKIAIOSFODNN7EXAMPLE",
+        "Status": "Active",
+        "CreateDate": "2020-01-01T00:00:00Z",
+    }
+    (tmp_path / "keys.json").write_text(json.dumps({"AccessKeyMetadata": [key]}))
+    (tmp_path / "report.csv").write_text(
+        f"user,arn,user_creation_time,\nrobot,arn:aws:iam::{ACCOUNT}:user/robot,2020,\n"
+    )
+    done = rolehawk("replay", trail, "--inventory", "keys.json", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "AKIAIOSFODNN7EXAMPLE of user robot: nothing tells its account" in complaint(done)
+    done = rolehawk("replay", trail, "--inventory", "keys.json", "--inventory", "report.csv", cwd=tmp_path)
+    assert done.returncode == 0
+
+
+def test_files_that_say_what_an_address_is(trail: Path, tmp_path: Path) -> None:
+    """They are looked for beside the settings; one that cannot be read is one line that names settings, key and file."""
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/ip-ranges.json").write_text(
+        '{"prefixes": [{"ip_prefix": "192.0.2.0/24", "region": "x", "service": "EC2"}]}'
+    )
+    for key, words in (
+        ("aws_ranges", None),
+        ("maxmind_asn", "no MaxMind database"),
+        ("maxmind_city", "no MaxMind database"),
+    ):
+        (tmp_path / "etc/rolehawk.toml").write_text(f'[networks]\n{key} = "ip-ranges.json"\n')
+        done = rolehawk("replay", trail, "-q", "--settings", "etc/rolehawk.toml", cwd=tmp_path)
+        assert done.returncode == (0 if words is None else 2)
+        if words is not None:
+            assert words in complaint(done)
+            assert f"etc/rolehawk.toml: networks.{key}: etc/ip-ranges.json: " in complaint(done)
+
+
 def test_quiet_says_nothing(trail: Path, tmp_path: Path) -> None:
     """With --quiet stderr stays empty, also on a terminal."""
     assert rolehawk("replay", trail, "--quiet", cwd=tmp_path).stderr == b""

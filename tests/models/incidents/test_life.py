@@ -83,7 +83,7 @@ def test_closings_and_evidence_end_the_same_in_any_order() -> None:
             desk = IncidentsDesk()
             for minutes, closes in order:
                 desk.fold(draft(minutes, closes=closes))
-            desk.tick(epoch(time(60)))
+            desk.pass_time(epoch(time(60)))
             (found,) = desk.findings()
             assert (found.status == "closed") == is_closed, order
             assert found.opened_at == time(min(at for at, closes in drafts if not closes))

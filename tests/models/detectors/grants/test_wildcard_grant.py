@@ -428,10 +428,10 @@ def test_state_goes_on_after_a_round_trip() -> None:
     """The rows of the graph survive being stored."""
     first, second = Engine(rules(only=NAME)), Engine(rules(only=NAME))
     first.feed(events_of([put(WIDE)]))
-    second.restore(first.snapshot())
+    second.restore(list(first.changes()))
     second.feed(events_of([put(NARROW, 5)]))
     assert [each.close_reason for each in second.findings()] == ["resolved"]
-    assert run([put(WIDE)]).snapshot()
+    assert list(run([put(WIDE)]).changes())
 
 
 def test_an_assignment_counts_in_each_account() -> None:

@@ -1,0 +1,54 @@
+"""worker: the engine over Kafka."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from streams.options import load_settings, settings_option
+from streams.output import Unusable, say
+
+
+@click.command()
+@settings_option
+@click.option("--kafka", metavar="HOST:PORT", help="Brokers, with commas between; the settings' if not given.")
+@click.option(
+    "--state",
+    metavar="DIR",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("rolehawk-worker"),
+    show_default=True,
+    help="Where this worker keeps its copy of state; each worker has one of its own.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="Only errors on stderr.")
+def worker(settings: Path | None, kafka: str | None, state: Path, quiet: bool) -> None:
+    """Detect in a stream, over Kafka.
+
+    Reads CloudTrail from its topic, keeps what it knows in Kafka and in DIR, and writes each change of a finding to the
+    findings topic. As many workers as there are shards share the work. Runs until Ctrl-C or SIGTERM; killed at any
+    moment it loses nothing.
+    """
+    found, settings_file = load_settings(settings)
+    os.environ.setdefault("F_LOOP", "uvloop")  # Faust looks for it as it is loaded
+    try:
+        from streams.worker import Worker  # noqa: PLC0415 - an extra, and slow to load
+    except ImportError:
+        raise Unusable("needs the extra `stream`: pip install 'rolehawk[stream]'") from None
+    from streams.kafka import Cluster, KafkaUnusableError  # noqa: PLC0415
+
+    try:
+        state.mkdir(parents=True, exist_ok=True)
+        cluster = Cluster.of(found, kafka)
+        made = Worker(found, cluster, state)
+        made.prepare()
+    except KafkaUnusableError as error:
+        raise Unusable(f"worker: {error}") from None
+    except OSError as error:
+        raise Unusable(f"{error.filename or state}: {error.strerror or error}") from None
+    if not quiet:
+        if settings_file:
+            say(f"settings    {settings_file}")
+        say(f"worker      {', '.join(cluster.bootstrap)}, {found.stream.shards} shards, state in {state}")
+    made.run()

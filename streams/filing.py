@@ -1,0 +1,213 @@
+"""Filing: events of the source go to the shards of those whom they concern, many in one message.
+
+A shard is a partition of the filed topic. What concerns an entity goes to the entity's shard, what concerns an account
+to the account's; an event that concerns two entities is filed twice. Records are written lean: with the fields that are
+read, and parameters only where a detector asks for them. Each message says how far its source partition has come.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from hashlib import blake2b
+from typing import Final
+from zlib import crc32
+
+import msgspec
+from isal import isal_zlib
+from msgspec import Struct
+
+from models.desks.pair import Desks
+from models.event import Event, EventReader
+from models.record import decode_lines, encode, epoch
+from models.trail import Batch, TrailReader
+
+MAX_ROWS: Final = 500  # events of one filed message
+MAX_BYTES: Final = 1_000_000  # of its records before compression; one record may be larger
+MAX_KNOWN: Final = 65_536  # entities whose shard is remembered; a full memory starts over
+NEVER: Final = 1 << 62
+ID_BYTES: Final = 8
+_LEVEL: Final = 1  # of compression: a quarter of the bytes for 1 µs an event
+
+
+class FiledError(ValueError):
+    """A message of the filed or the drafts topic that no version of this program wrote."""
+
+
+class Filed(Struct, array_like=True, frozen=True):
+    """What one message of the filed topic holds; without records it is a tick, which tells the time alone."""
+
+    source: int  # partition of the source topic
+    watermark: int  # events older than this are no longer expected from there: seconds since 1970
+    is_idle: bool  # nothing has come from there for a while
+    coverage_since: int  # the oldest event from there
+    accounts: tuple[str, ...] = ()  # accounts that events were delivered to, where not yet said
+    ids: bytes = b""  # ID_BYTES for each event: a hash of its id
+    hows: bytes = b""  # one byte for each event: as what it is filed here (models.desks.pair)
+    records: bytes = b""  # one JSON line for each event, compressed
+
+    @property
+    def hashes(self) -> memoryview:
+        """The hashes of the events' ids, as numbers."""
+        return memoryview(self.ids).cast("Q")
+
+    def events(self, reader: EventReader) -> list[Event]:
+        """Read the events; raises FiledError."""
+        if not self.records:
+            return []
+        try:
+            return reader.read_all(decode_lines(isal_zlib.decompress(self.records)))
+        except (isal_zlib.error, msgspec.MsgspecError, ValueError) as error:
+            raise FiledError(f"records cannot be read: {error}") from None
+
+
+encode_filed = msgspec.msgpack.Encoder().encode
+_decode_filed = msgspec.msgpack.Decoder(Filed).decode
+
+
+def decode_filed(data: bytes) -> Filed:
+    """Read a message of the filed topic; raises FiledError."""
+    try:
+        filed = _decode_filed(data)
+    except msgspec.MsgspecError as error:
+        raise FiledError(f"no filed batch: {error}") from None
+    if len(filed.ids) != ID_BYTES * len(filed.hows):
+        raise FiledError("no filed batch: as many ids as events are needed")
+    return filed
+
+
+def complete_until(data: bytes) -> int | None:
+    """Read a closing tick of the source: all events up to a time have come. None where it is something else.
+
+    It stands in the source topic as ``{"rolehawk": {"complete_until": "2026-03-12T00:00:00Z"}}``.
+    """
+    if not data.startswith(_CLOSING):
+        return None
+    try:
+        return epoch(_decode_closing(data).rolehawk.complete_until)
+    except (msgspec.MsgspecError, ValueError, OverflowError):
+        return None
+
+
+class _Until(Struct):
+    complete_until: str
+
+
+class _Closing(Struct):
+    rolehawk: _Until
+
+
+_CLOSING: Final = b'{"rolehawk"'
+_decode_closing = msgspec.json.Decoder(_Closing).decode
+
+
+def shard_of(key: str, shards: int) -> int:
+    """Say in which shard an entity or account is kept: the same on every machine, for good."""
+    return crc32(key.encode("utf-8", "surrogatepass")) % shards
+
+
+class Pile:
+    """Events of one shard that wait to be sent together."""
+
+    def __init__(self) -> None:
+        self.ids: list[bytes] = []
+        self.hows = bytearray()
+        self.records: list[bytes] = []
+        self.size = 0
+
+    def add(self, event_id: bytes, how: int, record: bytes) -> None:
+        """Put an event on the pile."""
+        self.ids.append(event_id)
+        self.hows.append(how)
+        self.records.append(record)
+        self.size += len(record)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it makes a message."""
+        return len(self.hows) >= MAX_ROWS or self.size >= MAX_BYTES
+
+
+class Filer:
+    """Files what one partition of the source holds.
+
+    State: piles that are not yet sent, and how far the partition has come. Nothing of it needs to be kept: the source
+    is acknowledged only after Kafka has what was filed.
+    """
+
+    def __init__(self, source: int, shards: int, desks: Desks, allowance_s: int) -> None:
+        self.source = source
+        self.newest_at = self._closed_at = -NEVER
+        self.coverage_since = NEVER
+        self.is_idle = False
+        self._desks = desks  # says where an event belongs; observes none
+        self._allowance_s = allowance_s
+        self._shards = shards
+        self._reader = TrailReader(desks.asked_for)
+        self._piles: list[Pile] = [Pile() for _ in range(shards)]
+        self._accounts: dict[str, None] = {}
+        self._told = [0] * shards  # how many of the accounts each shard has been told
+        self._shard_of: dict[str, int] = {}
+
+    @property
+    def watermark(self) -> int:
+        """Up to when nothing more is expected."""
+        return max(self.newest_at - self._allowance_s, self._closed_at)
+
+    def read(self, data: bytes, where: str, first: int = 1) -> Batch:
+        """Read a piece of a message of the source; what cannot be read is in the batch, with its place."""
+        return self._reader.read(data, where, first)
+
+    def file(self, events: Iterable[Event]) -> list[Event]:
+        """Put events on the piles of those whom they concern; gives those that concern nobody."""
+        shard_of_key, places_of, accounts = self._shard_of, self._desks.places_of, self._accounts
+        unfiled = []
+        for event in events:
+            self.newest_at = max(self.newest_at, event.at)
+            self.coverage_since = min(self.coverage_since, event.at)
+            if (account := event.record.recipient_account_id) is not None and account not in accounts:
+                accounts[account] = None
+            hows: dict[int, int] = {}
+            for key, how in places_of(event):
+                shard = shard_of_key.get(key)
+                if shard is None:
+                    shard = self._learn_shard(key)
+                hows[shard] = hows.get(shard, 0) | how
+            if not hows:
+                unfiled.append(event)
+                continue
+            event_id = blake2b(f"{event.event_id} {event.at}".encode("utf-8", "replace"), digest_size=ID_BYTES).digest()
+            record = encode(event.record)
+            for shard, how in hows.items():
+                self._piles[shard].add(event_id, how, record)
+        return unfiled
+
+    def close(self, at: int) -> None:
+        """Learn that all events up to a time have come."""
+        self._closed_at = max(self._closed_at, at)
+
+    def full(self) -> list[int]:
+        """List the shards whose piles make a message."""
+        return [shard for shard, pile in enumerate(self._piles) if pile.is_full]
+
+    def piled(self) -> list[int]:
+        """List the shards that have anything on their piles."""
+        return [shard for shard, pile in enumerate(self._piles) if pile.hows]
+
+    def message(self, shard: int) -> bytes:
+        """Write what lies on a shard's pile, or a tick where nothing does."""
+        pile = self._piles[shard]
+        accounts = tuple(self._accounts)[self._told[shard] :]
+        self._told[shard] = len(self._accounts)
+        # A message does not tell that what it holds itself is over: the watermark counts once it has been applied.
+        filed = Filed(self.source, self.watermark, self.is_idle, self.coverage_since, accounts)
+        if pile.hows:
+            lines = isal_zlib.compress(b"\n".join(pile.records), _LEVEL)
+            filed = msgspec.structs.replace(filed, ids=b"".join(pile.ids), hows=bytes(pile.hows), records=lines)
+            self._piles[shard] = Pile()
+        return encode_filed(filed)
+
+    def _learn_shard(self, key: str) -> int:
+        if len(self._shard_of) >= MAX_KNOWN:
+            self._shard_of.clear()
+        shard = self._shard_of[key] = shard_of(key, self._shards)
+        return shard

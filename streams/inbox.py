@@ -1,0 +1,159 @@
+"""Reads one partition of the source, and files what it holds.
+
+The source is acknowledged only when Kafka has what was filed of it. Nothing waits for that: messages are read on, and
+acknowledged in rounds, in order, as Kafka confirms.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from io import BytesIO
+from typing import Any, Final, Protocol
+
+from isal import igzip
+
+from models.event import Event as CloudTrailEvent
+from models.trail import Batch, Rejected, pieces
+from streams.filing import NEVER, Filer, complete_until
+from streams.keeper import Event
+from streams.outbox import Outbox
+
+LINGER_S: Final = 0.2  # how long events wait for others that go to the same shard
+TICK_S: Final = 1.0  # how often all shards are told the time, while events come
+TICKS_AFTER: Final = 3  # ticks after the last event
+IDLE_S: Final = 60.0  # without events, a partition no longer holds the time of others back
+MAX_ROUNDS: Final = 20  # that wait for Kafka; then no more is read until one is done
+MAX_INFLATED: Final = 256 * 1024 * 1024  # bytes of one message when decompressed
+
+_GZIP: Final = b"\x1f\x8b"
+_log = logging.getLogger(__name__)
+
+
+class Count(Protocol):
+    """Whoever counts what is read."""
+
+    def read(self, batch: Batch, unfiled: list[CloudTrailEvent]) -> None:
+        """Events of a message of the source, and those that concern nobody."""
+
+
+class Inbox:
+    """One partition of the source."""
+
+    def __init__(
+        self,
+        filer: Filer,
+        shards: int,
+        outbox: Outbox,
+        count: Count,
+        *,
+        on_rejected: Callable[[Rejected], Awaitable[None]],
+        on_broken: Callable[[BaseException], Awaitable[None]],
+    ) -> None:
+        self._filer = filer
+        self._shards = shards
+        self._outbox = outbox
+        self._count = count
+        self._on_rejected = on_rejected
+        self._on_broken = on_broken
+        self._events: list[Event] = []  # of the round at hand
+        self._sent: list[Awaitable[Any]] = []
+        self._rounds: asyncio.Queue[tuple[list[Event], list[Awaitable[Any]]]] = asyncio.Queue(MAX_ROUNDS)
+        self._order = asyncio.Lock()  # what is sent to a shard is sent in the order in which it was filed
+        self._read_at = time.monotonic()
+        self._ticks_due = 0
+        self._tasks = [asyncio.ensure_future(self._guarded(each)) for each in (self._beat, self._settle)]
+
+    async def take(self, event: Event) -> None:
+        """Read and file one message of the source."""
+        self._read_at = time.monotonic()
+        self._ticks_due = TICKS_AFTER
+        self._filer.is_idle = False
+        where = f"partition {event.message.partition}, offset {event.message.offset}"
+        try:
+            await self._file(event.value, where)
+        except Exception as error:  # noqa: BLE001 - whatever a message holds, the next one is read
+            _log.exception("%s cannot be read", where)
+            await self._on_rejected(Rejected(where, 0, "", f"{type(error).__name__}: {error}", event.value or b""))
+        self._events.append(event)
+        async with self._order:
+            for shard in self._filer.full():
+                await self._send(shard)
+        if self._rounds.full():
+            await self._rounds.join()
+
+    async def close(self) -> None:
+        """Let go: what is not acknowledged will be read again by whoever has the partition next."""
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def _file(self, value: bytes, where: str) -> None:
+        data = _inflated(value)
+        if (until_at := complete_until(data)) is not None:
+            self._filer.close(until_at)
+            return
+        first = 1
+        for piece in pieces([data]):
+            batch = self._filer.read(piece, where, first)
+            first += batch.count
+            for rejected in batch.rejected:
+                await self._on_rejected(rejected)
+            self._count.read(batch, self._filer.file(batch.events))
+
+    async def _beat(self) -> None:
+        """Send what has waited long enough, and tell the time."""
+        ticked_at = 0.0
+        while True:
+            await asyncio.sleep(LINGER_S)
+            async with self._order:
+                if self._events:
+                    for shard in self._filer.piled():
+                        await self._send(shard)
+                    await self._rounds.put((self._events, self._sent))
+                    self._events, self._sent = [], []
+                now = time.monotonic()
+                if now - self._read_at > IDLE_S and not self._filer.is_idle:
+                    self._filer.is_idle = True
+                    self._ticks_due = 1
+                if self._ticks_due and now - ticked_at >= TICK_S and self._filer.watermark > -NEVER:
+                    ticked_at = now
+                    self._ticks_due -= 1
+                    for shard in range(self._shards):
+                        await self._send(shard)
+
+    async def _send(self, shard: int) -> None:
+        sent = await self._outbox.send("filed", self._filer.message(shard), None, shard)
+        self._sent.append(sent)
+
+    async def _settle(self) -> None:
+        """Acknowledge rounds, each when Kafka has all of it."""
+        while True:
+            events, sent = await self._rounds.get()
+            await asyncio.gather(*sent)
+            for event in events:
+                event.ack()
+            self._rounds.task_done()
+
+    async def _guarded(self, run: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await run()
+        except Exception as error:  # noqa: BLE001 - Kafka took no more: without it there is no going on
+            _log.exception("what was filed cannot be sent")
+            await self._on_broken(error)
+
+
+def _inflated(value: bytes) -> bytes:
+    if not value.startswith(_GZIP):
+        return value
+    inflated = b""
+    with igzip.IGzipFile(fileobj=BytesIO(value)) as file:
+        inflated = file.read(MAX_INFLATED + 1)
+    if len(inflated) > MAX_INFLATED:
+        raise ValueError(f"more than {MAX_INFLATED:,} bytes when decompressed")
+    return inflated

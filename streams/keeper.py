@@ -1,0 +1,162 @@
+"""Keeps what one partition knows: applies its messages, sends what comes of them, and stores the state behind that.
+
+The order of things is what makes a crash harmless. A message is applied, and what it yields is sent; on a timer Kafka is
+waited for to have all of that, then the rows that changed go into the changelog, in one piece, together with the offset
+up to which they hold; then into the local store; then the messages are acknowledged. Whoever takes up after a crash finds
+the state of some offset, exact, and applies again what came after it. That yields the same messages once more, which
+whoever gets them knows by their place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import suppress
+from typing import Any, Final, Protocol
+
+from models.rows import Row
+from streams.filing import FiledError
+from streams.outbox import Outbox, StateRow
+from streams.shard import Outgoing
+
+FLUSH_S: Final = 2.0  # how much work a crash repeats at most, and how old the stored state is
+MAX_PENDING: Final = 400  # messages that wait for a flush; then no more are applied until it is done
+
+_log = logging.getLogger(__name__)
+
+
+class Message(Protocol):
+    """A message as Faust gives it."""
+
+    partition: int
+    offset: int
+
+
+class Event(Protocol):
+    """A message that waits to be acknowledged, as Faust gives it."""
+
+    @property
+    def message(self) -> Message:
+        """Where it stands."""
+
+    @property
+    def value(self) -> bytes:
+        """Its bytes."""
+
+    def ack(self) -> bool:
+        """Say that it need not come again."""
+
+
+class State(Protocol):
+    """What a partition knows, and what it makes of a message."""
+
+    applied: int
+
+    def apply(self, offset: int, data: bytes) -> list[Outgoing]:
+        """Take in one message, and give what is to be sent; raises FiledError."""
+
+    def rows(self) -> Iterator[Row]:
+        """Write what has changed since this was last asked."""
+
+    def restore(self, rows: Iterable[Row]) -> None:
+        """Take up stored rows."""
+
+
+class LocalStore(Protocol):
+    """Where rows of one partition lie on this machine."""
+
+    changelog: str
+
+    def read(self) -> Iterator[tuple[bytes, bytes]]:
+        """Give all rows."""
+
+    def write(self, rows: Iterable[StateRow], offset: int) -> None:
+        """Store rows, and the offset of the changelog up to which the store holds."""
+
+
+class Keeper:
+    """One partition's state, its messages that wait for a flush, and the task that flushes."""
+
+    def __init__(
+        self,
+        partition: int,
+        state: State,
+        store: LocalStore,
+        outbox: Outbox,
+        *,
+        is_steady: Callable[[], bool],
+        on_broken: Callable[[BaseException], Awaitable[None]],
+        on_rejected: Callable[[Event, str], Awaitable[None]],
+    ) -> None:
+        self._partition = partition
+        self._state = state
+        self._store = store
+        self._outbox = outbox
+        self._is_steady = is_steady  # False while partitions change hands: then the store is being read into
+        self._on_broken = on_broken
+        self._on_rejected = on_rejected
+        self._pending: list[Event] = []
+        self._sent: list[Awaitable[Any]] = []
+        self._has_room = asyncio.Event()
+        self._has_room.set()
+        self._is_wanted = asyncio.Event()
+        state.restore(to_row(key, value) for key, value in store.read())
+        self._flusher = asyncio.ensure_future(self._flush_on())
+
+    async def take(self, event: Event) -> None:
+        """Apply a message, unless it was applied before it came again."""
+        offset = event.message.offset
+        if offset > self._state.applied:
+            try:
+                outgoing = self._state.apply(offset, event.value)
+            except FiledError as error:
+                await self._on_rejected(event, str(error))
+                outgoing = []
+            for role, key, value in outgoing:
+                self._sent.append(await self._outbox.send(role, value, key, 0))
+        self._pending.append(event)
+        if len(self._pending) >= MAX_PENDING:
+            self._has_room.clear()
+            self._is_wanted.set()
+        await self._has_room.wait()
+
+    async def close(self) -> None:
+        """Let go of everything: what was not flushed will be applied again by whoever has the partition next."""
+        self._flusher.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._flusher
+
+    async def _flush_on(self) -> None:
+        try:
+            while True:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._is_wanted.wait(), FLUSH_S)
+                self._is_wanted.clear()
+                if self._pending and self._is_steady():
+                    await self._flush()
+                    self._has_room.set()
+        except Exception as error:  # noqa: BLE001 - rows that are given out count as stored: there is no going on
+            _log.exception("state of partition %d cannot be stored", self._partition)
+            await self._on_broken(error)
+
+    async def _flush(self) -> None:
+        pending, self._pending = self._pending, []
+        sent, self._sent = self._sent, []
+        rows = [to_state_row(row) for row in self._state.rows()]
+        await asyncio.gather(*sent)
+        offset = await self._outbox.keep(self._store.changelog, self._partition, rows)
+        self._store.write(rows, offset)
+        for event in pending:
+            event.ack()
+
+
+def to_state_row(row: Row) -> StateRow:
+    """Write a desk's row as a row of a table."""
+    return StateRow(f"{row.desk} {row.key}".encode("utf-8", "surrogatepass"), row.value)
+
+
+def to_row(key: bytes, value: bytes) -> Row:
+    """Read a row of a table as a desk's row."""
+    desk, _, name = key.decode("utf-8", "surrogatepass").partition(" ")
+    return Row(desk, name, value)

@@ -1,0 +1,320 @@
+"""What one partition of the stream knows, and what it makes of a message: a shard's two desks, and the incidents desk.
+
+Both are functions over their state, as in a replay: a message in, messages out. They touch no Kafka; `streams/keeper.py`
+feeds them, sends what they yield, and stores their rows. An offset that was applied is never applied again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final, NamedTuple, Protocol
+
+import msgspec
+from isal import isal_zlib
+from msgspec import Struct
+
+from models.desks.incidents import IncidentsDesk
+from models.desks.pair import Desks
+from models.desks.tray import ClassChange, Fault
+from models.detector import Rule
+from models.event import Event, EventReader
+from models.finding import Draft, Finding
+from models.incidents.lineage import Edge
+from models.rows import Row, RowKind, by_kind
+from models.settings import Context, Settings
+from streams.filing import NEVER, FiledError, decode_filed
+
+DAY_S: Final = 86_400
+MIN_REMEMBERED: Final = 200_000  # events in a row of which copies are dropped
+MIN_REMEMBERED_S: Final = 3_600  # and of so much event time, whichever is more
+MAX_DRAFTS: Final = 200  # of one message of the drafts topic
+
+Outgoing = tuple[str, bytes | None, bytes]  # topic by its role (drafts, findings), key, value
+
+
+class Handed(Struct, array_like=True, frozen=True):
+    """What a shard hands on to the incidents desk of one filed message, or a part of it."""
+
+    shard: int
+    offset: int  # of the filed message
+    part: int  # of several, from 0
+    now: int  # until when the shard has seen all that is expected; -NEVER while it knows nothing
+    changes: list[ClassChange] = []
+    edges: list[Edge] = []
+    drafts: list[Draft] = []
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode_handed = msgspec.msgpack.Decoder(Handed).decode
+
+
+def decode_handed(data: bytes) -> Handed:
+    """Read a message of the drafts topic; raises FiledError."""
+    try:
+        return _decode_handed(isal_zlib.decompress(data))
+    except (isal_zlib.error, msgspec.MsgspecError, ValueError) as error:
+        raise FiledError(f"no drafts: {error}") from None
+
+
+class Report(Protocol):
+    """Whoever counts what happens."""
+
+    def duplicate(self, count: int) -> None:
+        """Events that had been there before."""
+
+    def fault(self, fault: Fault) -> None:
+        """A detector, or a desk, raised."""
+
+    def changed(self, finding: Finding) -> None:
+        """A finding opened, changed or closed."""
+
+
+class Mark(NamedTuple):
+    """How far a source partition has come."""
+
+    watermark: int
+    is_idle: bool
+
+
+class Clock:
+    """What time it is for all who look at several sources: that of the one that lags, idle ones left aside."""
+
+    def __init__(self) -> None:
+        self.marks: dict[int, Mark] = {}
+        self.now = -NEVER
+
+    def hear(self, source: int, watermark: int, *, is_idle: bool = False) -> bool:
+        """Learn how far a source has come; says whether that is news. Time never runs backwards."""
+        known = self.marks.get(source)
+        mark = Mark(max(watermark, known.watermark if known else -NEVER), is_idle)
+        if mark == known:
+            return False
+        self.marks[source] = mark
+        active = [each.watermark for each in self.marks.values() if not each.is_idle]
+        at = min(active) if active else max(each.watermark for each in self.marks.values())
+        self.now = max(self.now, at)
+        return True
+
+
+class Seen:
+    """Hashes of events that have been there, in two generations: the older one goes when the younger is full."""
+
+    def __init__(self) -> None:
+        self._young: set[int] = set()
+        self._old: set[int] = set()
+        self._since = self._until = -NEVER
+
+    def __len__(self) -> int:
+        return len(self._young) + len(self._old)
+
+    def is_new(self, event_hash: int) -> bool:
+        """Say whether an event has not been there, and remember it."""
+        if event_hash in self._young or event_hash in self._old:
+            return False
+        self._young.add(event_hash)
+        return True
+
+    def pass_time(self, at: int) -> None:
+        """Let go what is older than need be, now that it is so late."""
+        self._until = max(self._until, at)
+        if self._since == -NEVER:
+            self._since = self._until
+        if len(self._young) >= MIN_REMEMBERED and self._until - self._since >= MIN_REMEMBERED_S:
+            self._old, self._young, self._since = self._young, set(), self._until
+
+
+class ShardMeta(Struct, array_like=True):
+    """How far a shard's state has come."""
+
+    applied: int
+    marks: dict[int, Mark]
+    now: int
+    forgot_on: int  # day since 1970
+
+
+class Shard:
+    """The behaviour and grants desks of one partition of the filed topic. State: theirs, and how far they have come."""
+
+    def __init__(self, number: int, rules: Iterable[Rule[Any]], settings: Settings, report: Report) -> None:
+        self.number = number
+        self.applied = -1
+        self.desks = Desks(rules, Context(settings))
+        self.clock = Clock()
+        self._seen = Seen()
+        self._report = report
+        self._reader = EventReader(self.desks.asked_for)
+        self._forgot_on = 0
+
+    def remember(self, messages: Iterable[bytes]) -> bool:
+        """Learn from messages that were applied which events have been there; says whether so many are enough."""
+        seen = Seen()
+        marks: list[int] = []
+        for data in messages:
+            try:
+                filed = decode_filed(data)
+            except FiledError:  # told when it was applied
+                continue
+            for event_hash in filed.hashes:
+                seen.is_new(event_hash)
+            seen.pass_time(filed.watermark)
+            marks.append(filed.watermark)
+        self._seen = seen
+        return len(seen) >= MIN_REMEMBERED and max(marks) - min(marks) >= MIN_REMEMBERED_S
+
+    def apply(self, offset: int, data: bytes) -> list[Outgoing]:
+        """Take in one filed message, and give what the incidents desk is to have of it; raises FiledError."""
+        self.applied = offset
+        filed = decode_filed(data)
+        self.desks.cover(filed.coverage_since)
+        for account in filed.accounts:
+            self.desks.grants.seen_accounts.add(account)
+        faults: list[Fault] = []
+        if filed.hows:
+            events, hows = self._unseen(filed.events(self._reader), filed.hows, filed.hashes)
+            faults = self.desks.apply(events, hows)
+            self._seen.pass_time(filed.watermark)
+        before = self.clock.now
+        if self.clock.hear(filed.source, filed.watermark, is_idle=filed.is_idle) and not filed.hows:
+            self._pass_time()
+        return self._handed(offset, faults, is_later=self.clock.now > before)
+
+    def rows(self) -> Iterator[Row]:
+        """Write what has changed since this was last asked."""
+        yield from self.desks.behaviour.changes()
+        yield from self.desks.grants.changes()
+        meta = ShardMeta(self.applied, self.clock.marks, self.clock.now, self._forgot_on)
+        yield _SHARD.row("shard", (), 0, meta)
+
+    def restore(self, rows: Iterable[Row]) -> None:
+        """Take up stored rows, in any order; raises StateVersionError."""
+        desks: dict[str, list[Row]] = {}
+        for row in rows:
+            desks.setdefault(row.desk, []).append(row)
+        self.desks.behaviour.restore(desks.get("behaviour", ()))
+        self.desks.grants.restore(desks.get("grants", ()))
+        for stored in by_kind(desks.get("shard", ())).get("shard", ()):
+            _, meta = _SHARD.read(stored)
+            self.applied, self._forgot_on = meta.applied, meta.forgot_on
+            self.clock.marks, self.clock.now = meta.marks, meta.now
+
+    def _unseen(self, events: list[Event], hows: bytes, hashes: memoryview) -> tuple[list[Event], list[int]]:
+        if len(events) != len(hows):
+            raise FiledError("no filed batch: as many records as ids are needed")
+        is_new = self._seen.is_new
+        news = [number for number, event_hash in enumerate(hashes) if is_new(event_hash)]
+        if len(news) == len(events):
+            return events, list(hows)
+        kept = set(news)
+        self._report.duplicate(sum(hows[each] & 1 for each in range(len(hows)) if each not in kept))
+        return [events[each] for each in news], [hows[each] for each in news]
+
+    def _pass_time(self) -> None:
+        now = self.clock.now
+        self.desks.behaviour.sweep_due(now)
+        if now // DAY_S > self._forgot_on:
+            self._forgot_on = now // DAY_S
+            self.desks.behaviour.forget(now)
+
+    def _handed(self, offset: int, faults: list[Fault], *, is_later: bool) -> list[Outgoing]:
+        tray = self.desks.tray
+        for fault in (*faults, *tray.faults):
+            self._report.fault(fault)
+        drafts = [tray.drafts[at : at + MAX_DRAFTS] for at in range(0, len(tray.drafts), MAX_DRAFTS)] or [[]]
+        handed: list[Outgoing] = []
+        if tray.drafts or tray.changes or tray.edges or is_later:
+            for part, some in enumerate(drafts):
+                is_first, is_last = part == 0, part == len(drafts) - 1
+                message = Handed(
+                    self.number,
+                    offset,
+                    part,
+                    self.clock.now if is_last else -NEVER,
+                    tray.changes if is_first else [],
+                    tray.edges if is_first else [],
+                    some,
+                )
+                handed.append(("drafts", b"%d" % self.number, isal_zlib.compress(_encode(message), 1)))
+        tray.clear()
+        return handed
+
+
+class IncidentsMeta(Struct, array_like=True):
+    """How far the incidents desk has come."""
+
+    applied: int
+    last: dict[int, tuple[int, int]]
+    marks: dict[int, Mark]
+    now: int
+    forgot_on: int
+
+
+class Incidents:
+    """The incidents desk. State: its own, and of each shard what it last had."""
+
+    def __init__(self, rules: Iterable[Rule[Any]], settings: Settings, report: Report) -> None:
+        self.applied = -1
+        self.clock = Clock()
+        self.desk = IncidentsDesk((rule for rule in rules if rule.detector.desk == "incidents"), Context(settings))
+        self.desk.on_change = self._on_change
+        self.desk.on_part = self._emit
+        self._last: dict[int, tuple[int, int]] = {}  # shard -> offset and part of what was last applied
+        self._changed: dict[tuple[str, int], Finding] = {}  # by id and revision, in the order of their changes
+        self._report = report
+        self._forgot_on = 0
+
+    def apply(self, offset: int, data: bytes) -> list[Outgoing]:
+        """Take in what a shard handed on, and give the findings that changed by it; raises FiledError."""
+        self.applied = offset
+        handed = decode_handed(data)
+        place = handed.offset, handed.part
+        if place > self._last.get(handed.shard, (-1, -1)):
+            self._last[handed.shard] = place
+            self._take(handed)
+        changed, self._changed = self._changed, {}
+        return [("findings", each.finding_id.encode(), msgspec.json.encode(each)) for each in changed.values()]
+
+    def rows(self) -> Iterator[Row]:
+        """Write what has changed since this was last asked."""
+        yield from self.desk.changes()
+        meta = IncidentsMeta(self.applied, self._last, self.clock.marks, self.clock.now, self._forgot_on)
+        yield _INCIDENTS.row("progress", (), 0, meta)
+
+    def restore(self, rows: Iterable[Row]) -> None:
+        """Take up stored rows, in any order; raises StateVersionError."""
+        rows = list(rows)
+        self.desk.restore(row for row in rows if row.desk == "incidents")
+        for stored in by_kind(row for row in rows if row.desk == "progress").get("progress", ()):
+            _, meta = _INCIDENTS.read(stored)
+            self.applied, self._last, self._forgot_on = meta.applied, meta.last, meta.forgot_on
+            self.clock.marks, self.clock.now = meta.marks, meta.now
+
+    def _take(self, handed: Handed) -> None:
+        desk = self.desk
+        for change in handed.changes:
+            self._safely(lambda change=change: desk.learn_class(change.arn, change.class_, change.tier))
+        for edge in handed.edges:
+            self._safely(lambda edge=edge: desk.learn_edge(edge))
+        for draft in handed.drafts:
+            self._safely(lambda draft=draft: desk.fold(draft))
+        if handed.now != -NEVER and self.clock.hear(handed.shard, handed.now):
+            desk.pass_time(self.clock.now)
+            if self.clock.now // DAY_S > self._forgot_on:
+                self._forgot_on = self.clock.now // DAY_S
+                desk.forget(self.clock.now)
+
+    def _safely(self, act: Callable[[], None]) -> None:
+        try:
+            act()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the stream goes on
+            self._report.fault(Fault("", None, f"{type(error).__name__}: {error}"))
+
+    def _on_change(self, finding: Finding) -> None:
+        self._emit(finding)
+        self._report.changed(finding)
+
+    def _emit(self, finding: Finding) -> None:
+        self._changed[finding.finding_id, finding.revision] = finding
+
+
+_SHARD: Final = RowKind[ShardMeta]("shard", ShardMeta)
+_INCIDENTS: Final = RowKind[IncidentsMeta]("progress", IncidentsMeta)
