@@ -15,6 +15,8 @@ from typing import Any, Final, TypeVar
 
 from msgspec import Struct, field
 
+from models.finding import Exhibits, Who
+
 _Key = TypeVar("_Key", str, int)
 
 HOUR_S: Final = 3_600
@@ -29,6 +31,7 @@ MAX_PLACES: Final = 16  # networks; the least used goes first
 MAX_CLIENTS: Final = 16
 MAX_REGIONS: Final = 8
 MAX_HOUR: Final = 64  # different calls, networks, clients each of one hour; further ones count among the others
+MAX_NOTED: Final = 64  # calls of one hour that are looked at one by one; of further ones, what they are
 MAX_APART: Final = 4  # hours kept apart until they have aged; the oldest goes first, unlearned
 FULL: Final = 4_096  # calls in the counts from which on all are halved: what was long ago weighs less
 SETTLED_HOURS: Final = 8  # of activity, before which it is not counted how often something new comes
@@ -63,6 +66,11 @@ class Hour(Struct):
     places: dict[str, int] = {}  # network -> times
     clients: dict[int, int] = {}  # token of the user agent -> times
     regions: dict[str, int] = {}
+    limit: int = 1 << 62  # so many calls are more than it is used to
+    is_odd: bool = False  # whether anything in it was new, or more than usual
+    exhibits: Exhibits = field(default_factory=Exhibits)  # what made it so
+    who: Who | None = None  # who acted then, in which session
+    session_id: str = ""
 
     @property
     def ends_at(self) -> int:
@@ -111,12 +119,20 @@ class Habits(Struct):
     last_place: str = OTHERS
     last_client: int = 0
 
-    def note(self, at: int, api: str, name: str, place: str, client: int, region: str, *, is_error: bool) -> None:
-        """Gather one call, in the order of time; ``api`` is the call with its service, ``name`` without."""
+    def note(self, at: int, api: str, name: str, place: str, client: int, region: str, *, is_error: bool) -> bool:
+        """Gather one call, in the order of time; ``api`` is the call with its service, ``name`` without.
+
+        Says whether it was something that its hour had not seen yet.
+        """
         hour = self.hour
         if hour is None or at >= hour.ends_at:
             hour = self._begin(at)
-        gap_s = at - self.last_at if self.events else BURST_GAP_S
+        hour.events += 1
+        self.events += 1
+        if hour.events > MAX_NOTED and api in hour.apis:
+            self.last_at = max(at, self.last_at)
+            return False
+        gap_s = at - self.last_at if self.counted else BURST_GAP_S
         called = token(api)
         if gap_s > 0:
             self.gaps[min(gap_s.bit_length(), GAP_BINS - 1)] += 1
@@ -129,20 +145,20 @@ class Habits(Struct):
             self.repeats += 1
         self.pairs[(self.last_api * 31 + called) % PAIR_BINS] += 1
         self.last_api = called
-        self.events += 1
         self.counted += 1
-        hour.events += 1
         if is_error:
             hour.errors += 1
         if not is_read(name):
             hour.writes += 1
+        is_new = api not in hour.apis or region not in hour.regions
         _count(hour.apis, api)
         if place != self.last_place or not hour.places:
-            self._come_from(hour, place)
+            is_new |= self._come_from(hour, place)
         if client != self.last_client or not hour.clients:
-            self._come_with(hour, client)
+            is_new |= self._come_with(hour, client)
         if region not in hour.regions and len(hour.regions) < MAX_HOUR:
             hour.regions[region] = 1
+        return is_new
 
     def learn(self, hour: Hour) -> None:
         """Let an hour that was judged join the habits."""
@@ -189,7 +205,7 @@ class Habits(Struct):
             self.learn(self.apart.pop(0))
 
     def _begin(self, at: int) -> Hour:
-        if not self.events:
+        if not self.counted:
             self.first_at = self.last_at = at
         self.hour = hour = Hour(at // HOUR_S)
         return hour
@@ -202,18 +218,22 @@ class Habits(Struct):
         self.burst_at = at
         self.minutes[at // 60 % 60] += 1
 
-    def _come_from(self, hour: Hour, place: str) -> None:
+    def _come_from(self, hour: Hour, place: str) -> bool:
+        is_new = place not in hour.places
         if self.last_place not in (OTHERS, place):
             self.place_changes += 1
         self.last_place = place
         _count(hour.places, place)
+        return is_new
 
-    def _come_with(self, hour: Hour, client: int) -> None:
+    def _come_with(self, hour: Hour, client: int) -> bool:
+        is_new = client not in hour.clients
         if self.last_client and client != self.last_client:
             self.client_changes += 1
         self.last_client = client
-        if client in hour.clients or len(hour.clients) < MAX_HOUR:
+        if not is_new or len(hour.clients) < MAX_HOUR:
             hour.clients[client] = hour.clients.get(client, 0) + 1
+        return is_new
 
     def _halve(self) -> None:
         """Halve all counts; what was there once stays."""

@@ -67,7 +67,7 @@ _NOTHING: Final = _Found()
 class BehaviourDesk:
     """What each entity does. State: a profile for each, by ARN."""
 
-    def __init__(self, rules: Iterable[Rule[BehaviourState]], context: Context, tray: Tray) -> None:
+    def __init__(self, rules: Iterable[Rule[BehaviourState]], context: Context, tray: Tray, learned: Learned | None = None) -> None:
         self.profiles: Tracked[Profile] = Tracked()
         self.coverage_since = NEVER
         self.on_met: Callable[[str | None], None] = _ignore  # told in which account an entity was first seen to act
@@ -86,6 +86,7 @@ class BehaviourDesk:
         self._due: list[tuple[int, str]] = []  # when entities are to be swept, a heap; outdated entries are skipped
         self._due_at: dict[str, int] = {}  # entity -> the entry that counts
         self._written_coverage = NEVER
+        self.learned = learned or shipped_model()
 
     def observe(self, event: Event, actor: Actor) -> bool:
         """Score and learn what an entity itself does; says whether anything may lie on the tray."""
@@ -117,9 +118,21 @@ class BehaviourDesk:
             profile.last_at = at
         if at < profile.first_at:
             profile.first_at = at
+        if facts & OWN_CALL and profile.type != "service":
+            is_worth_a_look = self._note(event, profile, session) or is_worth_a_look
         if is_worth_a_look and self._sweeping:
             self._plan(profile)
         return is_due or bool(is_worth_a_look) or bool(self._tray.sightings)
+
+    def _note(self, event: Event, profile: Profile, session: Session) -> bool:
+        """Note a call among the entity's habits; an hour that is over joins them first."""
+        habits = profile.habits
+        if habits is not None and habits.hour is not None and event.at >= habits.hour.ends_at:
+            close(habits, habits.hour, self.learned.surprise, is_accepted=self._is_accepted(profile.arn))
+        return note(event, profile, session, self._context.network_of(event))
+
+    def _is_accepted(self, arn: str) -> bool:
+        return any(each.is_for(ANOMALY, arn) for each in self._context.suppressions)
 
     def observe_deed(self, event: Event, deed: Deed) -> None:
         """Score and learn what is done to an entity."""
