@@ -7,6 +7,7 @@ CloudTrail user guide, "userAgent"; each tool's own source for how it names itse
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable
 from typing import Final, Literal
@@ -31,6 +32,7 @@ class Client(Struct, frozen=True, gc=False):
     system: str = ""  # linux, macos, windows, ...; kali and the like where it is made for intrusion
     source: str = ""  # where it says that it has its credentials from: instance metadata, environment, ...
     tool: str = ""  # a scanner or a tool of intrusion, by name
+    installation: str = ""  # 8 hex digits, the same for all calls of one installed version of it
 
 
 # The console's own hosts, as a whole: "console.amazonaws.com", "console.ec2.amazonaws.com", never a part of a word.
@@ -44,6 +46,7 @@ _SERVICE_HOST = re.compile(r"[a-z0-9.-]+\.amazonaws\.com(?:\.cn)?")
 _PLATFORM_ENV = re.compile(
     r"AWS_(?:Lambda|ECS|EKS|Batch|AppRunner|CodeBuild|Glue|EMR|SageMaker)|CodeBuild|GitHubActions|EC2$", re.IGNORECASE
 )
+_PASSING: Final = ("m/", "md/command#", "md/prompt#", "cfg/", "api/", "Resource", "command/")
 _NAME = re.compile(r"[A-Za-z][A-Za-z_.-]*")
 _BROWSERS: Final = (
     ("Edg/", "edge"), ("OPR/", "opera"), ("Chrome/", "chrome"), ("Firefox/", "firefox"), ("Safari/", "safari"),
@@ -167,7 +170,13 @@ class _Seen(Struct):
         if family != "cloudshell":  # which hands a person's credentials like a container
             facts |= _SOURCE_FACTS.get(self.source, 0)
         kind = f"{family}/{name}/{self.system}"
-        return Client(family, facts, kind, name, self.system, self.source, self.tool)
+        return Client(family, facts, kind, name, self.system, self.source, self.tool, _installation(bare))
+
+
+def _installation(bare: str) -> str:
+    """Hash what stays the same from call to call: versions and system, not the command or the features in use."""
+    lasting = " ".join(word for word in bare.split() if not word.startswith(_PASSING))
+    return hashlib.sha256(lasting.encode("utf-8", "surrogatepass")).hexdigest()[:8]
 
 
 def _read_system(seen: _Seen, word: str, rest: str) -> None:

@@ -13,7 +13,7 @@ from msgspec import Meta, Struct
 
 from models.behaviour.instances import Place
 from models.behaviour.keys import Key, KeyAct
-from models.behaviour.profile import HOUR_S, Profile, Session, maturity
+from models.behaviour.profile import HOUR_S, NEVER, Profile, Session, maturity
 from models.event import Event
 from models.facts import BEGINS_WITH_ITSELF
 from models.finding import (
@@ -22,11 +22,13 @@ from models.finding import (
     CloseReason,
     Draft,
     EntityRef,
+    Evidence,
     Exhibits,
     Maturity,
     Severity,
     Stage,
     Who,
+    cut,
     evidence_of,
     one_line,
     who,
@@ -54,9 +56,8 @@ class BehaviourState(Struct, frozen=True):
     is_own: bool  # False where the event is done to the entity: its role assumed, its trust changed
     coverage_since: int
     context: Context
-    key: Key | None = (
-        None  # the long-lived one that the event is made with, or done to; None too where it is not known yet
-    )
+    key_id: str = ""  # of the long-lived key that the event is made with, or that something is done to
+    key: Key | None = None  # as it is known so far, perhaps without its id; None where it is not
     act: KeyAct | None = None  # what is done to a key
     network: Network | None = None  # that a key is used, made or switched from
     place: Place | None = None  # of an instance's session: where it is used
@@ -65,6 +66,11 @@ class BehaviourState(Struct, frozen=True):
     def entity(self) -> EntityRef:
         """Whom a finding is about, unless the detector says otherwise."""
         return EntityRef(self.profile.arn, self.profile.type)
+
+    @property
+    def name(self) -> str:
+        """The entity's name, for a sentence."""
+        return "root" if self.profile.type == "root" else cut(self.profile.arn.rsplit("/", 1)[-1])
 
     @property
     def account_id(self) -> str | None:
@@ -234,6 +240,44 @@ class Detector(Struct, Generic[State], frozen=True, kw_only=True, forbid_unknown
             attack=self.attack,
             runbook=runbook_address(self.name),
             is_attempt=is_attempt,
+        )
+
+    def born(  # noqa: PLR0913 - as above
+        self,
+        state: BehaviourState,
+        at: int,
+        *,
+        subject: str | None,
+        title: str,
+        summary: str,
+        seen: dict[str, Any],
+        expected: dict[str, Any],
+        evidence: Sequence[Evidence] = (),
+        severity: Severity | None = None,
+    ) -> Draft:
+        """Make a draft of what time alone made true of the state's entity at an instant; the entity itself stands for the actor."""
+        entity = state.entity
+        if context := state.context.notes(entity.arn, None, None):
+            seen = {**seen, "context": context}
+        return Draft(
+            detector=self.name,
+            entity=entity,
+            subject=subject,
+            at=at,
+            severity=self.severity if severity is None else severity,
+            account_id=state.account_id,
+            actor=Who(entity.arn, entity.arn, entity.type, None, at, is_root=True),
+            chain_stage=self.chain_stage,
+            title=one_line(title),
+            summary=summary,
+            seen=seen,
+            expected=expected,
+            exhibits=Exhibits(len(evidence), list(evidence)),
+            maturity=state.maturity(at),
+            coverage_since=at if state.coverage_since == NEVER else state.coverage_since,
+            attack=self.attack,
+            runbook=runbook_address(self.name),
+            born_at=at,
         )
 
     def closing(self, entity: EntityRef, subject: str | None, at: int, *, reason: CloseReason = "resolved") -> Draft:

@@ -126,6 +126,7 @@ class Draft(Struct, kw_only=True):
     coverage_since: int
     attack: tuple[str, ...]
     runbook: str
+    born_at: int | None = None  # came true by time alone, at this instant: the evidence is of what it is true of
     closes: CloseReason | None = None  # a closing draft is no evidence
     is_attempt: bool = False  # denied: an incident, whatever the life of its detector
     parts: tuple[str, ...] = ()  # of a chain: the ids of its findings

@@ -22,6 +22,7 @@ Json = dict[str, Any]
 ACCOUNT = "111122223333"
 OTHER_ACCOUNT = "444455556666"
 START = "2024-05-01T09:00:00Z"
+DAY = 24 * 60  # minutes
 CHROME = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/124.0.0.0 Safari/537.36"
 BOTO = "Boto3/1.34.100 md/Botocore#1.34.100 ua/2.0 os/linux#6.1.0 md/arch#x86_64 lang/python#3.11.8"
 
@@ -92,6 +93,24 @@ def user(name: str, key: str | None = "AKIAEXAMPLE000000001", account: str = ACC
         "userName": name,
     }
     return identity if key is None else {**identity, "accessKeyId": key}
+
+
+def key_call(name: str, by: Json, minutes: float, owner: str | None, key: str, **fields: Any) -> Json:
+    """Make a change of an access key: CreateAccessKey, DeleteAccessKey, or "Active" and "Inactive" for a switch."""
+    request: Json = {} if owner is None else {"userName": owner}
+    response = None
+    if name == "CreateAccessKey":
+        response = {
+            "accessKey": {"accessKeyId": key, "status": "Active", "createDate": "May 1, 2024 9:00:00 AM", **request}
+        }
+    else:
+        request["accessKeyId"] = key
+    if name in ("Active", "Inactive"):
+        request["status"], name = name, "UpdateAccessKey"
+    return record(
+        name, by, minutes,
+        **{"eventSource": "iam.amazonaws.com", "requestParameters": request or None, "responseElements": response, **fields},
+    )  # fmt: skip
 
 
 def root(key: str | None = None) -> Json:

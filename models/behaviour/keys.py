@@ -7,9 +7,11 @@ Source: IAM user guide, "Manage access keys for IAM users".
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 
 from msgspec import Struct
+
+from models.finding import Evidence
 
 # made: not used yet. active: in use. dormant: quiet for 90 days. disabled and deleted: by UpdateAccessKey, DeleteAccessKey.
 Phase = Literal["made", "active", "dormant", "disabled", "deleted"]
@@ -19,6 +21,7 @@ DAY_S: Final = 86_400
 DORMANT_DAYS: Final = 90
 MEMORY_DAYS: Final = 180  # a network or client not met for so long is no longer known
 SETTLING_S: Final = DAY_S  # what is known for less is still new: all that comes from it in that time is evidence
+NEWS_S: Final = 3 * DAY_S  # for so long uses from a new network or with a new client are worth a look
 GAP_S: Final = 30 * DAY_S  # quiet that ends a season of use
 
 NAMELESS: Final = "access-key-"  # and 1 or 2: the credential report gives no ids
@@ -32,7 +35,7 @@ ASSUMED: Final = -UNKNOWN  # the switch of a key that only an inventory tells of
 MAX_KEY_ID: Final = 128  # characters, as IAM's
 
 
-class Span(Struct, gc=False):
+class Span(Struct, gc=False, array_like=True):
     """From when to when something was seen."""
 
     first_at: int
@@ -45,9 +48,15 @@ class Span(Struct, gc=False):
         elif at < self.first_at:
             self.first_at = at
 
-    def is_settled(self, at: int) -> bool:
+    def is_known(self, at: int, for_s: int = SETTLING_S) -> bool:
         """Say whether it had been known for a while, and met within memory."""
-        return at - self.first_at >= SETTLING_S and at - self.last_at <= MEMORY_DAYS * DAY_S
+        return at - self.first_at >= for_s and at - self.last_at <= MEMORY_DAYS * DAY_S
+
+
+class Place(Span, gc=False, array_like=True):
+    """A network from which a key is used, and the installation that last did so."""
+
+    installation: str = ""
 
 
 class KeyAct(Struct, frozen=True):
@@ -69,25 +78,33 @@ class KeyRow(Struct, frozen=True):
     last_used_at: int | None = None
 
 
-class Key(Struct):
+class Key(Struct, omit_defaults=True):
     """One long-lived key, as far as its life is known."""
 
     id: str
     first_sign_at: int = UNKNOWN  # whatever it was: the key is at least so old
+    first_event: Evidence | None = None  # with it, or done to it
+    first_event_at: int = UNKNOWN
     created_at: int | None = None  # exact
     created_by: str | None = None
     created_from: str | None = None  # network
+    created_with: str | None = None  # kind of client
     switched_at: int = ASSUMED  # when it was last enabled or disabled
     is_active: bool = True
     deleted_at: int | None = None
     first_used_at: int = UNKNOWN
     first_used_from: str | None = None  # network
     seasons: list[Span] = []  # of use, apart by over GAP_S, in order; at most MAX_SEASONS
-    networks: dict[str, Span] = {}  # by name; at most MAX_NETWORKS
-    clients: dict[str, Span] = {}  # by name; at most MAX_CLIENTS
-    hours: int = 0  # one bit for each hour of the day, UTC, in which it was used
-    apis: list[str] = []  # called so far, sorted; at most MAX_APIS
-    has_all_apis: bool = False  # it called more than MAX_APIS, which are no longer listed
+    networks: dict[str, Place] = {}  # by name; at most MAX_NETWORKS
+    clients: dict[str, Span] = {}  # by kind; at most MAX_CLIENTS
+    hours: dict[int, int] = {}  # hour of the day, UTC -> when it was first used in it; at most 24
+    apis: dict[str, int] = {}  # "source:name" -> when it was first called; at most MAX_APIS
+    has_many_apis: bool = False  # it called more than MAX_APIS, which are no longer listed
+
+    @property
+    def is_nameless(self) -> bool:
+        """Whether only the credential report tells of it, which gives no ids."""
+        return self.id.startswith(NAMELESS)
 
     @property
     def last_used_at(self) -> int | None:
@@ -121,20 +138,23 @@ class Key(Struct):
         """Say for how long its use has been watched."""
         return max(0, at - self.first_used_at) // DAY_S
 
+    def arrivals(self, at: int, within_days: int) -> list[str]:
+        """List the networks first met lately, but for what its first day of use and the last one brought."""
+        begins, ends = max(at - within_days * DAY_S, self.first_used_at + SETTLING_S), at - SETTLING_S
+        return [name for name, place in self.networks.items() if begins < place.first_at <= ends]
+
     def is_news(self, at: int, network: str | None, client: str | None) -> bool:
         """Say whether a use is worth a look: from what is new to the key, after a long time, or of one that is off."""
-        if (
-            not self.seasons
-            or at - self.seasons[-1].last_at > GAP_S
-            or self.deleted_at is not None
-            or not self.is_active
-        ):
+        if not self.seasons or self.deleted_at is not None or not self.is_active:
             return True
-        if network is not None and ((known := self.networks.get(network)) is None or not known.is_settled(at)):
+        season = self.seasons[-1]
+        if at - season.last_at > GAP_S or at - season.first_at < SETTLING_S:
             return True
-        return client is not None and ((known := self.clients.get(client)) is None or not known.is_settled(at))
+        if network is not None and ((place := self.networks.get(network)) is None or not place.is_known(at, NEWS_S)):
+            return True
+        return client is not None and ((known := self.clients.get(client)) is None or not known.is_known(at, NEWS_S))
 
-    def learn_use(self, at: int, network: str | None, client: str | None, api: str) -> None:
+    def learn_use(self, at: int, api: str, network: str | None, client: str | None, installation: str = "") -> None:
         """Take in one use, denied or not; of what an AWS service does for its holder there is no network or client."""
         if at < self.first_used_at:
             self.first_used_at, self.first_used_from = at, network
@@ -150,16 +170,22 @@ class Key(Struct):
         else:
             self._join(Span(at, at))
         if network is not None:
-            _widen(self.networks, network, at, MAX_NETWORKS)
+            place = self.networks.get(network)
+            if place is None:
+                place = self.networks[network] = Place(at, at, installation)
+                _bound(self.networks, MAX_NETWORKS)
+            elif (at, installation) > (place.last_at, place.installation):
+                place.installation = installation
+            place.widen(at)
         if client is not None:
-            _widen(self.clients, client, at, MAX_CLIENTS)
-        self.hours |= 1 << (at // 3600 % 24)
-        if not self.has_all_apis and api not in self.apis:
-            self.apis = sorted({*self.apis, api})
-            if len(self.apis) > MAX_APIS:
-                self.apis, self.has_all_apis = [], True
+            if (span := self.clients.get(client)) is not None:
+                span.widen(at)
+            else:
+                self.clients[client] = Span(at, at)
+                _bound(self.clients, MAX_CLIENTS)
+        self._learn_habits(at, api)
 
-    def learn_act(self, act: KeyAct, network: str | None) -> None:
+    def learn_act(self, act: KeyAct, network: str | None, client: str | None = None) -> None:
         """Take in that it was made, switched or deleted; the newest switch counts, of two in one second the off."""
         at = act.at
         self.first_sign_at = min(self.first_sign_at, at)
@@ -167,7 +193,7 @@ class Key(Struct):
             case "created":
                 self.created_at = at if self.created_at is None else min(at, self.created_at)
                 if self.created_by is None:  # a key is made once
-                    self.created_by, self.created_from = act.by, network
+                    self.created_by, self.created_from, self.created_with = act.by, network, client
             case "deleted":
                 self.deleted_at = at if self.deleted_at is None else min(at, self.deleted_at)
             case _:
@@ -185,6 +211,15 @@ class Key(Struct):
         if self.switched_at == ASSUMED:
             self.is_active = row.is_active
 
+    def _learn_habits(self, at: int, api: str) -> None:
+        hour = at // 3600 % 24
+        if at < self.hours.get(hour, UNKNOWN):
+            self.hours[hour] = at
+        if not self.has_many_apis and at < self.apis.get(api, UNKNOWN):
+            self.apis[api] = at
+            if len(self.apis) > MAX_APIS:
+                self.apis, self.has_many_apis = {}, True
+
     def _join(self, season: Span) -> None:
         """Join a season to those that it lies within GAP_S of."""
         joined: list[Span] = []
@@ -196,6 +231,7 @@ class Key(Struct):
         self.seasons = joined[-MAX_SEASONS:]
 
 
+SpanT = TypeVar("SpanT", bound=Span)
 Keys = dict[str, Key]  # an owner's keys by id, at most MAX_KEYS
 
 
@@ -217,7 +253,7 @@ def key_of(keys: Keys, key_id: str) -> Key:
 
 def nameless(keys: Keys) -> Key | None:
     """Find the key that only the credential report tells of, and that one with an unknown id must be; None in doubt."""
-    found = [key for key in keys.values() if key.id.startswith(NAMELESS) and key.is_active]
+    found = [key for key in keys.values() if key.is_nameless and key.is_active]
     return found[0] if len(found) == 1 else None
 
 
@@ -236,11 +272,6 @@ def working(keys: Keys, at: int) -> list[Key]:
     return [key for _, key in sorted(keys.items()) if key.phase(at) not in ("disabled", "deleted")]
 
 
-def _widen(spans: dict[str, Span], name: str, at: int, bound: int) -> None:
-    span = spans.get(name)
-    if span is not None:
-        span.widen(at)
-        return
-    spans[name] = Span(at, at)
+def _bound(spans: dict[str, SpanT], bound: int) -> None:
     if len(spans) > bound:
         del spans[min(spans, key=lambda each: (spans[each].last_at, each))]

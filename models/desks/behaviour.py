@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterable, Iterator
 from heapq import heapify, heappop, heappush
 from typing import Any, Final, NamedTuple
 
+from msgspec.structs import replace
+
 from models.behaviour.filing import Deed, trust_facts
 from models.behaviour.instances import INSTANCE, Instances, Place, learn_place, place_of
-from models.behaviour.keys import Key, KeyAct, KeyRow, claim, key_of
+from models.behaviour.keys import Key, KeyAct, KeyRow, claim, key_of, nameless
 from models.behaviour.profile import DAY_S, MAX_FORMER_IDS, NEVER, SESSION_GAP_S, Profile, Session, maturity
 from models.behaviour.recon import ASKING, is_news, new_recon
 from models.desks.tray import ClassChange, Fault, Tray, calls_of, observe
@@ -249,7 +251,7 @@ class BehaviourDesk:
     def _use_of_key(self, event: Event, profile: Profile) -> _Use:
         """Say what an event with a long-lived key brings to that key, which has not learnt of it yet."""
         key_id = event.session_name if event.identity is None else event.identity.access_key_id or event.session_name
-        key = profile.keys.get(key_id)
+        key = profile.keys.get(key_id) or nameless(profile.keys)
         network = client = None
         if event.facts & Facts.DIRECT_CALL:  # else an AWS service calls from its own network, with its own client
             network, client = self._context.network_of(event), event.client.kind
@@ -258,8 +260,10 @@ class BehaviourDesk:
         return _Use(key_id, key, network, client, is_news)
 
     def _learn_use(self, event: Event, profile: Profile, use: _Use) -> None:
-        key = use.key or claim(profile.keys, use.key_id)
-        key.learn_use(event.at, None if use.network is None else use.network.name, use.client, event.api.key)
+        key = claim(profile.keys, use.key_id) if use.key is None or use.is_news else use.key
+        network = None if use.network is None else use.network.name
+        _note_first(key, event)
+        key.learn_use(event.at, event.api.key, network, use.client, event.client.installation)
 
     def _look_at_key(self, event: Event, profile: Profile, act: KeyAct) -> None:
         """Score what is done to a key of the entity's, then learn it."""
@@ -267,7 +271,8 @@ class BehaviourDesk:
         use = _Use(act.key_id, key, network, None, is_news=False)
         self._score(event, profile, None, 0, 0, _Found(Facts.KEY_CHANGED, use, act=act), is_own=False)
         key = key or key_of(profile.keys, act.key_id)
-        key.learn_act(act, None if network is None else network.name)
+        _note_first(key, event)
+        key.learn_act(act, None if network is None else network.name, event.client.kind)
         if act.act != "created":
             self._tray.switches.append(
                 KeySwitch(
@@ -369,11 +374,12 @@ class BehaviourDesk:
         for rule, any_of, any_new, calls in self._watches:
             if facts & any_of or new & any_new or (is_own and event.api.key in calls):
                 if state is None:
-                    key, network = (None, None) if found.use is None else (found.use.key, found.use.network)
-                    state = BehaviourState(
-                        profile, session, facts, is_own, self.coverage_since, self._context, key, found.act, network,
-                        found.place,
-                    )  # fmt: skip
+                    state = BehaviourState(profile, session, facts, is_own, self.coverage_since, self._context)
+                    if found.use is not None:
+                        use = found.use
+                        state = replace(state, key_id=use.key_id, key=use.key, act=found.act, network=use.network)
+                    if found.place is not None:
+                        state = replace(state, place=found.place)
                 observe(rule, event, state, self._tray)
 
     def _plan(self, profile: Profile) -> None:
@@ -412,6 +418,12 @@ class BehaviourDesk:
             self.profiles[profile.arn] = profile
             self._tray.changes.append(ClassChange(profile.arn, profile.class_, profile.tier))
         return profile
+
+
+def _note_first(key: Key, event: Event) -> None:
+    """Keep the first event of a key: what time alone makes true of it has no other."""
+    if event.at < key.first_event_at:
+        key.first_event_at, key.first_event = event.at, evidence_of(event)
 
 
 def _sweeps(rule: Rule[Any]) -> bool:

@@ -369,6 +369,7 @@ def _is_stage(matter: Matter) -> bool:
         matter.draft.chain_stage is not None
         and matter.stage == "live"
         and matter.close_reason not in ("accepted", "superseded")
+        and matter.exhibits.kept != []  # what only an inventory tells has no place in a story
     )
 
 

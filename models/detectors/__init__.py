@@ -20,12 +20,23 @@ from models.detectors.guardrails.identity_provider_changed import IdentityProvid
 from models.detectors.guardrails.trail_tampering import TrailTampering
 from models.detectors.incidents.attack_chain import AttackChain
 from models.detectors.incidents.session_outlives_key import SessionOutlivesKey
+from models.detectors.keys.canary_key import CanaryKey
 from models.detectors.keys.credential_source_mismatch import CredentialSourceMismatch
 from models.detectors.keys.instance_credentials_outside import InstanceCredentialsOutside
+from models.detectors.keys.key_dormant_revived import KeyDormantRevived
 from models.detectors.keys.key_for_another import KeyForAnother
+from models.detectors.keys.key_long_lived import KeyLongLived
+from models.detectors.keys.key_made_then_used import KeyMadeThenUsed
+from models.detectors.keys.key_new_network import KeyNewNetwork
 from models.detectors.keys.key_probe import KeyProbe
 from models.detectors.keys.key_quarantined import KeyQuarantined
+from models.detectors.keys.key_second_active import KeySecondActive
+from models.detectors.keys.key_shared import KeyShared
+from models.detectors.keys.key_used_after_disable import KeyUsedAfterDisable
 from models.detectors.keys.login_profile_for_another import LoginProfileForAnother
+from models.detectors.keys.machine_user_with_key import MachineUserWithKey
+from models.detectors.keys.root_key import RootKey
+from models.detectors.keys.session_from_long_lived_key import SessionFromLongLivedKey
 from models.detectors.use.root_use import RootUse
 from models.finding import Severity
 from models.settings import Settings, SettingsError, convert, unknown
@@ -33,20 +44,31 @@ from models.settings import Settings, SettingsError, convert, unknown
 REGISTRY: Final[tuple[type[Detector[Any]], ...]] = (
     AdminGranted,
     AttackChain,
+    CanaryKey,
     ClassFlip,
     ConsoleLoginFailures,
     CredentialSourceMismatch,
     GrantOutsidePipeline,
     IdentityProviderChanged,
     InstanceCredentialsOutside,
+    KeyDormantRevived,
     KeyForAnother,
+    KeyLongLived,
+    KeyMadeThenUsed,
+    KeyNewNetwork,
     KeyProbe,
     KeyQuarantined,
+    KeySecondActive,
+    KeyShared,
+    KeyUsedAfterDisable,
     LoginProfileForAnother,
     MachineRoleConsole,
+    MachineUserWithKey,
     MixedRole,
     ReconBurst,
+    RootKey,
     RootUse,
+    SessionFromLongLivedKey,
     SessionOutlivesKey,
     TrailTampering,
     UnfederatedConsoleLogin,

@@ -44,8 +44,8 @@ class Matter(Struct, kw_only=True):
 
     draft: Draft  # the newest of the highest severity: its words stand
     exhibits: Exhibits
-    opened_at: int  # of the first evidence
-    updated_at: int  # of the last
+    opened_at: int  # of the first evidence, or when time alone made it true
+    updated_at: int  # of the last evidence, or opened_at where that is later
     drafted_at: int  # when a detector last spoke of it: later than the evidence, where proof came late
     severity: Severity
     stage: Stage
@@ -95,8 +95,9 @@ class Matter(Struct, kw_only=True):
         if (draft.severity, draft.at) >= (self.severity, self.draft.at):
             self.draft, self.actor, self.severity = draft, draft.actor, draft.severity
             self.quiet_s = draft.quiet_s
-        self._date()
         self.drafted_at = max(self.drafted_at, draft.at)
+        opened_at, updated_at = _span(draft)
+        self.opened_at, self.updated_at = min(opened_at, self.opened_at), max(updated_at, self.updated_at)
         return self.severity != before or self.exhibits.count >= 2 * self.emitted_count
 
     def replace(self, draft: Draft) -> bool:
@@ -104,7 +105,7 @@ class Matter(Struct, kw_only=True):
         is_news = draft.exhibits != self.exhibits or draft.severity != self.severity
         self.draft, self.actor, self.severity = draft, draft.actor, draft.severity
         self.exhibits = draft.exhibits
-        self._date()
+        self.opened_at, self.updated_at = _span(draft)
         self.drafted_at = draft.at
         return is_news
 
@@ -140,18 +141,15 @@ class Matter(Struct, kw_only=True):
             runbook=draft.runbook,
         )
 
-    def _date(self) -> None:
-        kept = self.exhibits.kept
-        self.opened_at, self.updated_at = epoch(kept[0].event_time), epoch(kept[-1].event_time)
-
 
 def opened(draft: Draft) -> Matter:
     """Make the matter that a first draft opens."""
+    opened_at, updated_at = _span(draft)
     return Matter(
         draft=draft,
         exhibits=draft.exhibits,
-        opened_at=epoch(draft.exhibits.kept[0].event_time),
-        updated_at=epoch(draft.exhibits.kept[-1].event_time),
+        opened_at=opened_at,
+        updated_at=updated_at,
         drafted_at=draft.at,
         severity=draft.severity,
         stage=draft.stage,
@@ -159,3 +157,11 @@ def opened(draft: Draft) -> Matter:
         actor=draft.actor,
         emitted_count=draft.exhibits.count,
     )
+
+
+def _span(draft: Draft) -> tuple[int, int]:
+    """Say from when to when a draft speaks: of its evidence, or of the instant at which time alone made it true."""
+    if draft.born_at is not None:
+        return draft.born_at, draft.born_at
+    kept = draft.exhibits.kept
+    return epoch(kept[0].event_time), epoch(kept[-1].event_time)
