@@ -15,7 +15,7 @@ from models.behaviour.features import FEATURES, is_enough, vector
 from models.behaviour.habits import Habits
 
 MAX_CONTRIBUTORS: Final = 3
-_NAMES: Final = [each.name for each in FEATURES]
+LEARNED_TIER: Final = 4
 
 
 class Regression(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -30,12 +30,21 @@ class Regression(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     min_confidence: float  # it abstains unless the probability is this far, or further, on either side
 
 
+class Contributor(NamedTuple):
+    """One feature's part in an opinion."""
+
+    what: str
+    value: float
+    unit: str
+    part: float  # of the sum
+
+
 class Opinion(NamedTuple):
     """What the model says of one entity."""
 
     probability: float  # that it is a person
     side: Literal["human", "workload"] | None  # None where it abstains
-    contributors: list[tuple[str, float, float]]  # feature, its value, its part of the sum; the weightiest first
+    contributors: list[Contributor]  # what speaks most for it, the weightiest first
 
 
 def opinion(model: Regression, habits: Habits) -> Opinion | None:
@@ -50,11 +59,13 @@ def opinion(model: Regression, habits: Habits) -> Opinion | None:
     probability = _logistic(model.slope * (sum(parts) + model.bias) + model.offset)
     is_sure = max(probability, 1 - probability) >= model.min_confidence
     is_human = probability >= 0.5
-    towards = sorted(
-        zip(_NAMES, values, parts, strict=True), key=lambda each: (-each[2] if is_human else each[2], each[0])
-    )
+    contributors = [
+        Contributor(feature.what, value, feature.unit, part)
+        for feature, value, part in zip(FEATURES, values, parts, strict=True)
+    ]
+    contributors.sort(key=lambda each: (-each.part if is_human else each.part, each.what))
     side: Literal["human", "workload"] = "human" if is_human else "workload"
-    return Opinion(probability, side if is_sure else None, towards[:MAX_CONTRIBUTORS])
+    return Opinion(probability, side if is_sure else None, contributors[:MAX_CONTRIBUTORS])
 
 
 def _logistic(total: float) -> float:

@@ -57,11 +57,7 @@ def close(habits: Habits, hour: Hour, calibration: Calibration, *, is_accepted: 
     """Let an hour that is over join the habits, unless it is too strange and nobody said that it may be."""
     habits.hour = None
     habits.learn_aged(hour.ends_at - AGED_DAYS * DAY_S)
-    if (
-        hour.is_odd
-        and not is_accepted
-        and calibration.p_value(surprise(habits, hour).nats, habits) <= APART_P
-    ):
+    if hour.is_odd and not is_accepted and calibration.p_value(surprise(habits, hour).nats, habits) <= APART_P:
         habits.keep_apart(hour)
         return
     habits.learn(hour)

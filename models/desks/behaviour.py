@@ -13,10 +13,13 @@ from typing import Any, Final, NamedTuple
 from msgspec.structs import replace
 
 from models.behaviour.filing import Deed, trust_facts
+from models.behaviour.habits import Habits
 from models.behaviour.instances import INSTANCE, Instances, Place, learn_place, place_of
 from models.behaviour.keys import Key, KeyAct, KeyRow, claim, key_of, nameless
+from models.behaviour.learned import Learned, shipped_model
 from models.behaviour.profile import DAY_S, MAX_FORMER_IDS, NEVER, SESSION_GAP_S, Profile, Session, maturity
 from models.behaviour.recon import ASKING, is_news, new_recon
+from models.behaviour.routine import OWN_CALL, close, note
 from models.desks.tray import ClassChange, Fault, Tray, calls_of, observe
 from models.detector import BehaviourState, Detector, Rule
 from models.entity import Actor, EntityType, account_of
@@ -35,6 +38,7 @@ UNSEEN_S: Final = 400 * DAY_S  # an entity that was not seen for so long is forg
 
 _PROFILE: Final = RowKind[Profile]("profile", Profile)
 _COVERAGE: Final = RowKind[int]("coverage", int)
+ANOMALY: Final = "behaviour-anomaly"  # a suppression of it says that what is strange may be learned
 MAX_AT_HOME: Final = 65_536  # sessions of instances with address and client, known to be at home; then it starts over
 
 _LONG_LIVED_KEY: Final = int(Facts.LONG_LIVED_KEY)
@@ -69,7 +73,9 @@ _NOTHING: Final = _Found()
 class BehaviourDesk:
     """What each entity does. State: a profile for each, by ARN."""
 
-    def __init__(self, rules: Iterable[Rule[BehaviourState]], context: Context, tray: Tray, learned: Learned | None = None) -> None:
+    def __init__(
+        self, rules: Iterable[Rule[BehaviourState]], context: Context, tray: Tray, learned: Learned | None = None
+    ) -> None:
         self.profiles: Tracked[Profile] = Tracked()
         self.coverage_since = NEVER
         self.on_met: Callable[[str | None], None] = _ignore  # told in which account an entity was first seen to act
@@ -89,6 +95,9 @@ class BehaviourDesk:
         self._due_at: dict[str, int] = {}  # entity -> the entry that counts
         self._written_coverage = NEVER
         self.learned = learned or shipped_model()
+        self.on_hour: Callable[[str, Habits], None] | None = (
+            None  # told of each hour that is over, before it is learned
+        )
 
     def observe(self, event: Event, actor: Actor) -> bool:
         """Score and learn what an entity itself does; says whether anything may lie on the tray."""
@@ -130,6 +139,8 @@ class BehaviourDesk:
         """Note a call among the entity's habits; an hour that is over joins them first."""
         habits = profile.habits
         if habits is not None and habits.hour is not None and event.at >= habits.hour.ends_at:
+            if self.on_hour is not None:
+                self.on_hour(profile.arn, habits)
             close(habits, habits.hour, self.learned.surprise, is_accepted=self._is_accepted(profile.arn))
         return note(event, profile, session, self._context.network_of(event))
 
@@ -190,7 +201,13 @@ class BehaviourDesk:
     def sweep(self, profile: Profile, now: int) -> None:
         """Run what time alone has made true for an entity by `now`."""
         state = BehaviourState(
-            profile, None, 0, is_own=False, coverage_since=self.coverage_since, context=self._context
+            profile,
+            None,
+            0,
+            is_own=False,
+            coverage_since=self.coverage_since,
+            context=self._context,
+            learned=self.learned,
         )
         for rule in self._sweeping:
             try:
