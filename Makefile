@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test test-long lint bench docs tables compare-policies clean
+.PHONY: run test test-long lint bench docs pictures dashboards tables compare-policies clean
 .DEFAULT_GOAL := run
 
 # The main job on the sample trail that comes with the project, without a broker.
@@ -26,11 +26,20 @@ lint: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m bench
+	$(BIN)/python -m bench.stream
 
 # What is generated from the code: the sample trail and the catalogue of detectors.
 docs: $(READY)
 	$(BIN)/python -m examples.make_sample_trail
 	$(BIN)/rolehawk detectors --format markdown -o docs/detectors.md
+
+# The report in Chromium: docs/pictures.
+pictures: $(READY)
+	$(BIN)/python -m examples.make_pictures
+
+# The Grafana dashboards as JSON: grafana/dashboards.
+dashboards: $(READY)
+	$(BIN)/python -m grafana
 
 # AWS's actions and the policies that AWS manages, from packages that are needed for nothing else.
 tables: $(READY)

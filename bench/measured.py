@@ -18,7 +18,7 @@ from isal import igzip
 
 from models.detectors import build
 from models.engine import Engine
-from models.event import EventReader
+from models.event import Event, EventReader
 from models.record import decode_log_file
 from models.settings import Settings
 from models.trail import pieces
@@ -62,7 +62,8 @@ def steps(folder: str) -> dict[str, Any]:
     sources, _ = find([folder])
     begins = sorted(((begins_at(source) or 0, source) for source in sources), key=lambda each: each[0])
     engine = Engine(build(Settings()))
-    reader, merge, once = EventReader(engine.asked_for), Merge(), Once()
+    reader, once = EventReader(engine.asked_for), Once()
+    merge: Merge[Event] = Merge()
     count, last_s = 0, time.process_time()
 
     def note(step: str) -> None:

@@ -174,19 +174,11 @@ class Engine:
             self.now = self._written_now = _NOW.read(each)[1]
 
     def _hand_on(self) -> None:
-        """Take what lies on the tray to the incidents desk, classes first."""
+        """Take what lies on the tray to the incidents desk, what explains before what it explains."""
         tray = self.desks.tray
         self.incidents.pass_time(self.now)
-        for change in tray.changes:
-            self.incidents.learn_class(change.arn, change.class_, change.tier)
-        for edge in tray.edges:
-            self.incidents.learn_edge(edge)
-        for switch in tray.switches:
-            self.incidents.learn_switch(switch)
-        for sighting in tray.sightings:
-            self.incidents.learn_sighting(sighting)
-        for draft in tray.drafts:
-            self.incidents.fold(draft)
+        for step in self.incidents.steps(tray):
+            step()
         if self._on_fault is not None:
             for fault in tray.faults:
                 self._on_fault(fault)

@@ -13,7 +13,7 @@ from operator import attrgetter
 from typing import Any, Final
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw, Struct, structs
 
 from models import record as spelling
 from models.client import MAX_USER_AGENT, Client, parse_client
@@ -44,6 +44,7 @@ _DENIALS: Final = frozenset({"AccessDenied", "AccessDeniedException", "Unauthori
 _LISTING = re.compile(r"List|Describe|GetAccount|GetCredentialReport|Search")
 SLOTS: Final = 512  # of sketches of calls: two of them may share one
 _INSTANCE: Final = int(Facts.INSTANCE_SESSION_NAME)
+_DENIED: Final = int(Facts.DENIED)
 _SIGN_IN_FACTS: Final = {
     "ConsoleLogin": Facts.SIGN_IN,
     "SwitchRole": Facts.SWITCHED_ROLE,
@@ -53,9 +54,6 @@ _SIGN_IN_FACTS: Final = {
 _CLIENT_MARKERS: Final = CONSOLE_MARKERS | Facts.BROWSER
 _LOOKED_AT: Final = Facts.BROWSER | Facts.CONSOLE_CLIENT | Facts.CLOUDSHELL | Facts.AGENT_CLIENT
 _NAMES_BY_CREDENTIAL: Final = frozenset({"user", "root", "federated-user"})
-
-
-ActorKey = str | tuple[str | None, str] | None
 
 
 class UnreadableError(ValueError):
@@ -87,11 +85,16 @@ class Event(Struct, gc=False):
     event_id: str
     api: Api
     actor: Actor | None
-    identity: UserIdentity | None
     session_name: str
     facts: int
     client: Client
     record: Record
+
+    @property
+    def identity(self) -> UserIdentity | None:
+        """Decode userIdentity: few events are asked for it, and decoded it is larger than all the rest of an event."""
+        data = self.record.user_identity
+        return decode_identity(data) if bytes(data) else None
 
     @property
     def account_id(self) -> str | None:
@@ -160,16 +163,18 @@ class EventReader:
 
     ``asked_for`` names the calls (`Api.key`) whose parameters anybody reads; those of other calls are let go, for a kept
     one pins the bytes that it came in. None keeps all.
+
+    Events wait to be sorted, and what waits falls out of the processor's caches: the less that is, the faster is all else.
+    So what is looked up anyway (call, client, identity) is one object for all events that have it.
     """
 
     def __init__(self, asked_for: frozenset[str] | None = None) -> None:
         self._asked_for = asked_for
-        # By its bytes, an identity as it is written: decoded, who that is, and one copy for all events that have it.
-        self._identities: dict[bytes, tuple[UserIdentity | None, Actor | None, Raw]] = {}
-        # By session ARN, key or service: the last identity seen under it, and who that is.
-        self._actors: dict[ActorKey, tuple[UserIdentity, Actor]] = {}
-        self._clients: dict[str | None, Client] = {}
-        self._apis: dict[tuple[str | None, str | None], Api] = {}
+        # By its bytes, an identity as it is written: who that is, and one copy for all events that have it.
+        self._identities: dict[bytes, tuple[Actor | None, Raw]] = {}
+        self._actors: dict[UserIdentity, Actor] = {}
+        self._clients: dict[str | None, tuple[Client, str | None]] = {}
+        self._apis: dict[tuple[str | None, str | None], tuple[Api, str | None, str | None]] = {}
 
     def read(self, record: Record) -> Event:
         """Place one record in time and attribute it; raises as `read_all` does."""
@@ -189,14 +194,16 @@ class EventReader:
                 at = epoch(when)
             except (ValueError, OverflowError):
                 raise UnreadableError("eventTime", "not an ISO 8601 instant") from None
-            api = apis.get((record.event_source, record.event_name)) or self._new_api(record)
-            client = clients.get(record.user_agent) or self._new_client(record)
+            api, record.event_source, record.event_name = apis.get(
+                (record.event_source, record.event_name)
+            ) or self._new_api(record)
+            client, record.user_agent = clients.get(record.user_agent) or self._new_client(record)
             facts = client.facts | api.facts
             if (code := record.error_code) is not None and code.removeprefix("Client.") in _DENIALS:
                 facts |= Facts.DENIED
-            identity = actor = None
+            actor = None
             if (data := bytes(record.user_identity)) and data != b"null":
-                identity, actor, record.user_identity = identities.get(data) or self._new_identity(data, record)
+                actor, record.user_identity = identities.get(data) or self._new_identity(data, record)
                 if actor is not None:
                     facts |= actor.facts
                     if facts & _INSTANCE and b'"QueryString"' in bytes(record.additional_event_data):
@@ -217,11 +224,13 @@ class EventReader:
                 record.response_elements = record.response_elements.copy()
                 record.additional_event_data = record.additional_event_data.copy()
             else:
-                record.request_parameters = record.response_elements = record.additional_event_data = NOTHING
-            events.append(Event(at, api.rank, event_id, api, actor, identity, session_name, facts, client, record))
+                record.response_elements = record.additional_event_data = NOTHING
+                # What was refused is told by its parameters, where AWS keeps them: EC2 does, most others do not.
+                record.request_parameters = record.request_parameters.copy() if facts & _DENIED else NOTHING
+            events.append(Event(at, api.rank, event_id, api, actor, session_name, facts, client, record))
         return events
 
-    def _new_api(self, record: Record) -> Api:
+    def _new_api(self, record: Record) -> tuple[Api, str | None, str | None]:
         name = record.event_name
         if not name:
             raise UnreadableError("eventName", "missing")
@@ -232,32 +241,30 @@ class EventReader:
         key = api_key(source, name)
         has_parameters = self._asked_for is None or key in self._asked_for
         facts = Facts.LISTING if _LISTING.match(name) else 0
-        api = self._apis[record.event_source, record.event_name] = Api(
-            source, name, rank, key, has_parameters, facts, number_of(key, SLOTS)
-        )
-        return api
+        api = Api(source, name, rank, key, has_parameters, facts, number_of(key, SLOTS))
+        found = self._apis[record.event_source, record.event_name] = api, record.event_source, record.event_name
+        return found
 
-    def _new_client(self, record: Record) -> Client:
+    def _new_client(self, record: Record) -> tuple[Client, str | None]:
         user_agent = record.user_agent
         client = parse_client(user_agent or "")
-        if user_agent is not None and len(user_agent) > MAX_TEXT:
-            record.user_agent = user_agent[:MAX_TEXT]
-        if user_agent is None or len(user_agent) <= MAX_USER_AGENT:
-            if len(self._clients) >= MAX_CACHED:
-                self._clients.clear()
-            self._clients[user_agent] = client
-        return client
+        if user_agent is not None and len(user_agent) > MAX_USER_AGENT:
+            return client, user_agent[:MAX_TEXT]
+        if len(self._clients) >= MAX_CACHED:
+            self._clients.clear()
+        found = self._clients[user_agent] = client, user_agent
+        return found
 
-    def _new_identity(self, data: bytes, record: Record) -> tuple[UserIdentity | None, Actor | None, Raw]:
+    def _new_identity(self, data: bytes, record: Record) -> tuple[Actor | None, Raw]:
         """Decode an identity and name its actor; raises UnreadableError where it does not fit its type."""
         try:
             identity = decode_identity(data)
         except (msgspec.MsgspecError, ValueError, RecursionError):
             raise UnreadableError("userIdentity", "not as it should be") from None
         if identity is None:
-            return None, None, NOTHING
+            return None, NOTHING
         actor = self._actor_of(identity, record.source_ip_address)
-        found = identity, actor, Raw(data)
+        found = actor, Raw(data)
         # A service that only the address names is not the identity's to remember.
         if actor is not None and (actor.type != "service" or identity.invoked_by):
             if len(self._identities) >= MAX_CACHED:
@@ -266,33 +273,16 @@ class EventReader:
         return found
 
     def _actor_of(self, identity: UserIdentity, source_address: str | None) -> Actor | None:
-        # A role's session changes its keys underneath; anybody else is told apart by the key.
-        is_role = identity.type == "AssumedRole"
-        key: ActorKey = identity.arn if is_role else identity.access_key_id or identity.arn or identity.invoked_by
-        if is_role and identity.invoked_by is not None:  # its own calls, and a service's for it, take turns
-            key = identity.arn, identity.invoked_by
-        known = self._actors.get(key)
-        if known is not None and (known[0] == identity or (is_role and _differ_in_key_alone(known[0], identity))):
-            return known[1]
-        actor = identify(identity, source_address)
-        if actor is not None and key is not None and (actor.type != "service" or identity.invoked_by):
-            if len(self._actors) >= MAX_CACHED:
-                self._actors.clear()
-            self._actors[key] = identity, actor
+        # A role's session changes its keys underneath, of which nothing else follows.
+        key = structs.replace(identity, access_key_id=None) if identity.type == "AssumedRole" else identity
+        actor = self._actors.get(key)
+        if actor is None:
+            actor = identify(identity, source_address)
+            if actor is not None and (actor.type != "service" or identity.invoked_by):
+                if len(self._actors) >= MAX_CACHED:
+                    self._actors.clear()
+                self._actors[key] = actor
         return actor
-
-
-def _differ_in_key_alone(one: UserIdentity, other: UserIdentity) -> bool:
-    """Say whether two sessions of one ARN are the same but for the key, of which nothing else follows."""
-    return (
-        one.session_context == other.session_context
-        and one.invoked_by == other.invoked_by
-        and one.principal_id == other.principal_id
-        and one.type == other.type
-        and one.account_id == other.account_id
-        and one.in_scope_of == other.in_scope_of
-        and one.on_behalf_of == other.on_behalf_of
-    )
 
 
 def _console_facts(record: Record, api: Api, facts: int) -> int:

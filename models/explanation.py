@@ -93,16 +93,36 @@ def choose(findings: list[Finding], prefix: str) -> Finding:
 
 def explain(finding: Finding, findings: list[Finding], lineage: list[Hop], events: Iterable[Event]) -> Explanation:
     """Tell a finding's story, with all findings of the trail and its events in any order."""
-    lineage = rooted(lineage, finding)
+    (told,) = explain_each([finding], findings, {finding.finding_id: lineage}, events)
+    return told
+
+
+def explain_each(
+    chosen: list[Finding], findings: list[Finding], lineages: dict[str, list[Hop]], events: Iterable[Event]
+) -> list[Explanation]:
+    """Tell the stories of some of a trail's findings, in the order given; its events are gone through once for all."""
+    by_id = {each.finding_id: each for each in findings}
+    parts: dict[str, list[Finding]] = {}
+    for each in findings:
+        if each.part_of is not None:
+            parts.setdefault(each.part_of, []).append(each)
+    around = [
+        _Around(each, rooted(lineages.get(each.finding_id, []), each), parts.get(each.finding_id, ()))
+        for each in chosen
+    ]
+    _gather(around, events)
+    return [_explained(each, by_id.get(each.finding.part_of or "")) for each in around]
+
+
+def _explained(around: _Around, chain: Finding | None) -> Explanation:
+    finding = around.finding
     detector = next(each for each in REGISTRY if each.name == finding.detector)
-    parts = [each for each in findings if each.part_of == finding.finding_id]
-    chain = next((each for each in findings if each.finding_id == finding.part_of), None)
     return Explanation(
         finding=finding,
-        lineage=lineage,
-        timeline=timeline_of(finding, lineage, events, parts),
+        lineage=around.lineage,
+        timeline=around.timeline(),
         chain=None if chain is None else _related(chain),
-        parts=[_related(each) for each in parts],
+        parts=[_related(each) for each in around.parts],
         attack=[Technique(id_, technique(id_).name, tactic(id_, detector.chain_stage)) for id_ in finding.attack],
         what_to_do=detector.runbook,
         known_gaps=detector.known_gaps,
@@ -126,44 +146,76 @@ def timeline_of(
     those in evidence, and of failures, which are nobody's act, the ones like the evidence: the same call from the same
     address.
     """
-    since, until = epoch(finding.opened_at) - HOUR_S, epoch(finding.updated_at) + HOUR_S
-    evidence = {each.event_id for each in finding.evidence}
-    instants = [epoch(each.event_time) for each in finding.evidence]
-    alike = {(each.event_source, each.event_name, each.source_ip) for each in finding.evidence}
-    hops = {hop.event_id for hop in lineage if hop.event_id is not None}
-    actors = {hop.arn for hop in lineage} | {part.actor.arn for part in parts if part.actor.arn is not None}
+    around = _Around(finding, lineage, parts)
+    _gather([around], events)
+    return around.timeline()
 
-    def belongs(event: Event) -> bool:
-        if event.event_id in hops or cut(event.event_id) in evidence:
-            return True
-        if event.actor is not None and event.actor.session_arn in actors:
-            return True
-        record = event.record
-        return (finding.actor.arn is None or event.is_failed) and (
-            event.api.source,
-            record.event_name,
-            record.source_ip_address,
-        ) in alike
 
-    known: set[tuple[int, str]] = set()
-    nearest: list[tuple[int, int, int, str, Step]] = []  # a heap: the farthest from the evidence first
-    for event in events:
-        if not (since <= event.at <= until or event.event_id in hops) or not belongs(event):
-            continue
-        if (event.at, event.event_id) in known:
-            continue
-        known.add((event.at, event.event_id))
-        distance = min((abs(event.at - instant) for instant in instants), default=0)
-        is_evidence = cut(event.event_id) in evidence
-        is_needed = is_evidence or event.event_id in hops
-        step = _step(event, is_evidence=is_evidence)
-        item = (1 if is_needed else -distance, -event.at, -event.rank, event.event_id, step)
-        if len(nearest) < MAX_STEPS:
-            heappush(nearest, item)
+class _Around:
+    """The events around one finding, as they are gathered: the nearest to the evidence stay, all are counted."""
+
+    def __init__(self, finding: Finding, lineage: list[Hop], parts: Sequence[Finding]) -> None:
+        self.finding = finding
+        self.lineage = lineage
+        self.parts = parts
+        self.since, self.until = epoch(finding.opened_at) - HOUR_S, epoch(finding.updated_at) + HOUR_S
+        self.evidence = {each.event_id for each in finding.evidence}
+        self.hops = {hop.event_id for hop in lineage if hop.event_id is not None}
+        self.actors = {hop.arn for hop in lineage} | {part.actor.arn for part in parts if part.actor.arn is not None}
+        self.alike = {(each.event_source, each.event_name, each.source_ip) for each in finding.evidence}
+        self._instants = [epoch(each.event_time) for each in finding.evidence]
+        self._known: set[tuple[int, str]] = set()
+        self._nearest: list[tuple[int, int, int, str, Step]] = []  # a heap: the farthest from the evidence first
+
+    def take(self, event: Event) -> None:
+        """Add an event that belongs here by what it is, if it does so by its time."""
+        is_hop = event.event_id in self.hops
+        key = (event.at, event.event_id)
+        if not (is_hop or self.since <= event.at <= self.until) or key in self._known:
+            return
+        self._known.add(key)
+        is_evidence = cut(event.event_id) in self.evidence
+        distance = min((abs(event.at - instant) for instant in self._instants), default=0)
+        nearness = 1 if is_hop or is_evidence else -distance
+        item = (nearness, -event.at, -event.rank, event.event_id, _step(event, is_evidence=is_evidence))
+        if len(self._nearest) < MAX_STEPS:
+            heappush(self._nearest, item)
         else:
-            heappushpop(nearest, item)
-    ordered = sorted(nearest, key=lambda item: (-item[1], -item[2], item[3]))
-    return Timeline(iso(since), iso(until), len(known), [step for *_, step in ordered])
+            heappushpop(self._nearest, item)
+
+    def timeline(self) -> Timeline:
+        """Give what was gathered, in order."""
+        ordered = sorted(self._nearest, key=lambda item: (-item[1], -item[2], item[3]))
+        return Timeline(iso(self.since), iso(self.until), len(self._known), [step for *_, step in ordered])
+
+
+def _gather(arounds: list[_Around], events: Iterable[Event]) -> None:
+    """Hand each event to those that it may belong to: looked up, for a trail is long and findings are many."""
+    by_event: dict[str, set[int]] = {}
+    by_actor: dict[str, set[int]] = {}
+    by_alike: dict[tuple[str | None, ...], set[int]] = {}
+    for number, around in enumerate(arounds):
+        for keys, index in ((around.evidence | around.hops, by_event), (around.actors, by_actor)):
+            for key in keys:
+                index.setdefault(key, set()).add(number)
+        for alike in around.alike:
+            by_alike.setdefault(alike, set()).add(number)
+    for event in events:
+        record, actor, id_ = event.record, event.actor, event.event_id
+        numbers = by_event.get(id_, _NOBODY) | by_event.get(cut(id_), _NOBODY)
+        if actor is not None:
+            numbers |= by_actor.get(actor.session_arn, _NOBODY)
+        like = (event.api.source, record.event_name, record.source_ip_address)
+        numbers |= {
+            number
+            for number in by_alike.get(like, _NOBODY)
+            if event.is_failed or arounds[number].finding.actor.arn is None
+        }
+        for number in numbers:
+            arounds[number].take(event)
+
+
+_NOBODY: Final = frozenset[int]()
 
 
 def _step(event: Event, *, is_evidence: bool) -> Step:

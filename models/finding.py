@@ -250,6 +250,6 @@ def one_line(title: str) -> str:
     return title if len(title) <= MAX_TITLE else f"{title[: MAX_TITLE // 2]}…{title[1 - MAX_TITLE // 2 :]}"
 
 
-def cut(text: str) -> str:
+def cut(text: str, length: int = MAX_VALUE) -> str:
     """Keep a string of an event within bounds, the middle left out."""
-    return text if len(text) <= MAX_VALUE else f"{text[: MAX_VALUE // 2 - 1]}…{text[-(MAX_VALUE // 2) :]}"
+    return text if len(text) <= length else f"{text[: length // 2 - 1]}…{text[-(length // 2) :]}"

@@ -1,4 +1,4 @@
-"""rolehawk.toml: the organisation's context and each detector's tuning. An unknown key is an error that names it."""
+"""rolehawk.toml: the organisation's context, each detector's tuning, and who is told. An unknown key is an error that names it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ from typing import Any, Final, TypeVar, get_args
 import msgspec
 from msgspec import Struct
 
+from models import routes, streaming
 from models.event import Event
 from models.network import Atlas, Locate, Network
-from models.streaming import Kafka, Stream, complaints
+from models.routes import SINKS, Alert, Route, SinkSettings
+from models.streaming import Kafka, Stream
 
 _T = TypeVar("_T", bound=Struct)
 
@@ -113,6 +115,9 @@ class Settings(Struct, frozen=True):
     canaries: Canaries = Canaries()
     detectors: dict[str, dict[str, Any]] = {}
     suppressions: tuple[Suppression, ...] = ()
+    routes: tuple[Route, ...] = ()
+    sinks: dict[str, SinkSettings] = {}
+    alert: Alert = Alert()
     kafka: Kafka = Kafka()
     stream: Stream = Stream()
 
@@ -196,8 +201,12 @@ def parse_settings(text: str, file: str = "rolehawk.toml") -> Settings:
     for number, suppression in enumerate(settings.suppressions, 1):
         if suppression.network is not None:
             _check_network(suppression.network, f"{file}: suppressions, number {number}: network")
-    for complaint in complaints(settings.kafka, settings.stream):
-        raise SettingsError(f"{file}: {complaint}")
+    complaints = (
+        *streaming.complaints(settings.kafka, settings.stream),
+        *routes.complaints(settings.routes, settings.sinks, settings.alert),
+    )
+    if complaints:
+        raise SettingsError(f"{file}: {complaints[0]}")
     return settings
 
 
@@ -227,14 +236,29 @@ def _check_keys(table: dict[str, Any], wanted: type[Struct], file: str, path: st
         below = f"{path}.{key}" if path else key
         if isinstance(value, dict) and (struct := _struct_in(field.type)) is not None:
             _check_keys(value, struct, file, below)
-        elif key == "accounts" and isinstance(value, dict):
-            for account, about in value.items():
+        elif key in _NAMED and isinstance(value, dict):
+            for name, about in value.items():
                 if isinstance(about, dict):
-                    _check_keys(about, Account, file, f"{below}.{account}")
-        elif key == "suppressions" and isinstance(value, list):
+                    _NAMED[key](about, file, f"{below}.{name}")
+        elif key in _LISTED and isinstance(value, list):
             for each in value:
                 if isinstance(each, dict):
-                    _check_keys(each, Suppression, file, below)
+                    _check_keys(each, _LISTED[key], file, below)
+
+
+def _check_account(table: dict[str, Any], file: str, path: str) -> None:
+    _check_keys(table, Account, file, path)
+
+
+def _check_sink(table: dict[str, Any], file: str, path: str) -> None:
+    kind = table.get("type")
+    if not isinstance(kind, str) or kind not in SINKS:
+        raise SettingsError(f"{file}: {path}.type: must be one of {', '.join(SINKS)}")
+    convert({key: value for key, value in table.items() if key != "type"}, SINKS[kind], file, path)
+
+
+_LISTED: Final[dict[str, type[Struct]]] = {"suppressions": Suppression, "routes": Route}
+_NAMED: Final = {"accounts": _check_account, "sinks": _check_sink}
 
 
 def _struct_in(kind: object) -> type[Struct] | None:

@@ -65,6 +65,11 @@ class Stream(Struct, frozen=True):
 
 def complaints(kafka: Kafka, stream: Stream) -> Iterator[str]:
     """Say what does not go together, each with the key at fault."""
+    yield from _kafka_complaints(kafka)
+    yield from _stream_complaints(stream)
+
+
+def _kafka_complaints(kafka: Kafka) -> Iterator[str]:
     for address in kafka.bootstrap:
         if not _ADDRESS.fullmatch(address):
             yield f"kafka.bootstrap: {address!r} is no host:port"
@@ -78,6 +83,9 @@ def complaints(kafka: Kafka, stream: Stream) -> Iterator[str]:
             yield "kafka.tls: certificate_file and key_file go together"
         if tls.key_password_env is not None and tls.key_password_file is not None:
             yield "kafka.tls: give either key_password_env or key_password_file"
+
+
+def _stream_complaints(stream: Stream) -> Iterator[str]:
     if not _TOPIC.fullmatch(stream.group):
         yield f"stream.group: {stream.group!r} is no name: 1 to 249 letters, digits, dots, dashes and underscores"
     names = msgspec.structs.astuple(stream.topics)

@@ -62,6 +62,7 @@ class Batch(Struct):
     count: int = 0  # records, readable or not
     rejected: list[Rejected] = []
     repaired: list[Rejected] = []  # read, with an odd value left out or made to fit
+    contents: list[bytes] = []  # of each event the record as it was written; empty unless asked for
     digests: int = 0  # digest files
     insights: int = 0  # Insights records
 
@@ -84,10 +85,14 @@ _UNDECODABLE: Final = (msgspec.MsgspecError, ValueError, RecursionError)
 
 
 class TrailReader:
-    """Reads pieces of trails into events; keeps what repeats between them, and the parameters that are asked for."""
+    """Reads pieces of trails into events; keeps what repeats between them, and the parameters that are asked for.
 
-    def __init__(self, asked_for: frozenset[str] | None = None) -> None:
+    ``with_contents`` keeps each record's bytes beside its event, for whoever passes records on.
+    """
+
+    def __init__(self, asked_for: frozenset[str] | None = None, *, with_contents: bool = False) -> None:
         self._events = EventReader(asked_for)
+        self._with_contents = with_contents
 
     def read(self, data: bytes, file: str, first: int = 1) -> Batch:
         """Read one piece of a file: whole documents or whole lines, at most MAX_PIECE bytes.
@@ -96,20 +101,21 @@ class TrailReader:
         """
         data = _as_utf8(data)
         try:
-            if (records := _typed(data)) is not None:
+            if not self._with_contents and (records := _typed(data)) is not None:
                 return Batch(self._events.read_all(records), len(records))
         except UnreadableError:  # which one, and what else it may be, is seen one by one
             pass
-        return _OneByOne(self._events, file, first).read(data)
+        return _OneByOne(self._events, file, first, with_contents=self._with_contents).read(data)
 
 
 class _OneByOne:
     """One piece read record by record."""
 
-    def __init__(self, reader: EventReader, file: str, first: int) -> None:
+    def __init__(self, reader: EventReader, file: str, first: int, *, with_contents: bool) -> None:
         self._reader = reader
         self._file = file
         self._first = first
+        self._with_contents = with_contents
         self._batch = Batch()
 
     def read(self, data: bytes) -> Batch:
@@ -125,7 +131,7 @@ class _OneByOne:
     def _document(self, content: bytes, depth: int) -> None:
         """Read one document, its elements apart if it is a list of any sort."""
         try:
-            if (records := _typed(content)) is not None:
+            if not self._with_contents and (records := _typed(content)) is not None:
                 self._batch.events += self._reader.read_all(records)
                 self._batch.count += len(records)
                 return
@@ -149,8 +155,7 @@ class _OneByOne:
         try:
             record = decode_record(content)
             if record.event_name and record.event_category != "Insight":
-                self._batch.events.append(self._reader.read(record))
-                self._batch.count += 1
+                self._take(self._reader.read(record), content)
                 return
         except (*_UNDECODABLE, UnreadableError):
             pass
@@ -187,11 +192,16 @@ class _OneByOne:
         except UnreadableError as error:
             self._reject(error.field, error.reason, content)
             return
-        self._batch.count += 1
-        self._batch.events.append(event)
+        self._take(event, content)
         if odd or unfit:
             name, _, reason = (*odd, *unfit)[0].partition(": ")
             self._batch.repaired.append(self._at_hand(name, reason, content))
+
+    def _take(self, event: Event, content: bytes) -> None:
+        self._batch.count += 1
+        self._batch.events.append(event)
+        if self._with_contents:
+            self._batch.contents.append(content)
 
     def _reject(self, name: str, reason: str, content: bytes) -> None:
         self._batch.count += 1

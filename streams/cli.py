@@ -14,11 +14,13 @@ from pathlib import Path
 
 import click
 
+from streams.commands.alert import alert
 from streams.commands.broker import broker
 from streams.commands.detectors import detectors
+from streams.commands.ingest import ingest
 from streams.commands.policies import check_policy, diff_policy
 from streams.commands.simulate import simulate
-from streams.commands.trails import explain, principals, replay
+from streams.commands.trails import explain, principals, replay, seed
 from streams.commands.worker import worker
 from streams.output import EXIT_STATUS, INTERRUPTED, UNUSABLE, abandon_stdout, complain
 
@@ -39,14 +41,18 @@ def _print_version(context: click.Context, _param: click.Parameter, is_wanted: b
 def rolehawk(context: click.Context) -> None:
     """Watch what every IAM entity does: who is human, who is machine, and where one is used as the other.
 
-    PATH is a file, a folder, a glob, or - for stdin. Results go to stdout or FILE, everything else to stderr.
+    PATH is a file, a folder, a glob, s3://bucket/prefix, or - for stdin. Results go to stdout or FILE, everything else to stderr.
     """
     if context.invoked_subcommand is None:
         click.echo(context.get_help(), err=True)
         context.exit(UNUSABLE)
 
 
-for _command in (replay, principals, explain, detectors, simulate, check_policy, diff_policy, broker, worker):
+_COMMANDS = (
+    replay, principals, explain, detectors, simulate, check_policy, diff_policy, broker, ingest, seed, worker, alert,
+)  # fmt: skip
+
+for _command in _COMMANDS:
     rolehawk.add_command(_command)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from hashlib import blake2b
-from typing import Final
+from typing import Final, NamedTuple
 from zlib import crc32
 
 import msgspec
@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from models.desks.pair import Desks
 from models.event import Event, EventReader
-from models.record import decode_lines, encode, epoch
+from models.record import decode_lines, encode
 from models.trail import Batch, TrailReader
 
 MAX_ROWS: Final = 500  # events of one filed message
@@ -56,7 +56,7 @@ class Filed(Struct, array_like=True, frozen=True):
             return []
         try:
             return reader.read_all(decode_lines(isal_zlib.decompress(self.records)))
-        except (isal_zlib.error, msgspec.MsgspecError, ValueError) as error:
+        except (isal_zlib.IsalError, msgspec.MsgspecError, ValueError) as error:  # type: ignore[misc]  # typed as an instance
             raise FiledError(f"records cannot be read: {error}") from None
 
 
@@ -75,34 +75,16 @@ def decode_filed(data: bytes) -> Filed:
     return filed
 
 
-def complete_until(data: bytes) -> int | None:
-    """Read a closing tick of the source: all events up to a time have come. None where it is something else.
-
-    It stands in the source topic as ``{"rolehawk": {"complete_until": "2026-03-12T00:00:00Z"}}``.
-    """
-    if not data.startswith(_CLOSING):
-        return None
-    try:
-        return epoch(_decode_closing(data).rolehawk.complete_until)
-    except (msgspec.MsgspecError, ValueError, OverflowError):
-        return None
-
-
-class _Until(Struct):
-    complete_until: str
-
-
-class _Closing(Struct):
-    rolehawk: _Until
-
-
-_CLOSING: Final = b'{"rolehawk"'
-_decode_closing = msgspec.json.Decoder(_Closing).decode
-
-
 def shard_of(key: str, shards: int) -> int:
     """Say in which shard an entity or account is kept: the same on every machine, for good."""
     return crc32(key.encode("utf-8", "surrogatepass")) % shards
+
+
+class Unfiled(NamedTuple):
+    """An event that is filed nowhere: it concerns nobody, or filing it failed."""
+
+    event: Event
+    error: str | None
 
 
 class Pile:
@@ -157,29 +139,37 @@ class Filer:
         """Read a piece of a message of the source; what cannot be read is in the batch, with its place."""
         return self._reader.read(data, where, first)
 
-    def file(self, events: Iterable[Event]) -> list[Event]:
-        """Put events on the piles of those whom they concern; gives those that concern nobody."""
-        shard_of_key, places_of, accounts = self._shard_of, self._desks.places_of, self._accounts
+    def file(self, events: Iterable[Event]) -> list[Unfiled]:
+        """Put events on the piles of those whom they concern; gives those that are on none."""
         unfiled = []
         for event in events:
-            self.newest_at = max(self.newest_at, event.at)
-            self.coverage_since = min(self.coverage_since, event.at)
-            if (account := event.record.recipient_account_id) is not None and account not in accounts:
-                accounts[account] = None
-            hows: dict[int, int] = {}
-            for key, how in places_of(event):
-                shard = shard_of_key.get(key)
-                if shard is None:
-                    shard = self._learn_shard(key)
-                hows[shard] = hows.get(shard, 0) | how
-            if not hows:
-                unfiled.append(event)
-                continue
-            event_id = blake2b(f"{event.event_id} {event.at}".encode("utf-8", "replace"), digest_size=ID_BYTES).digest()
-            record = encode(event.record)
-            for shard, how in hows.items():
-                self._piles[shard].add(event_id, how, record)
+            try:
+                is_filed = self._file(event)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the next event is filed
+                unfiled.append(Unfiled(event, f"{type(error).__name__}: {error}"))
+            else:
+                if not is_filed:
+                    unfiled.append(Unfiled(event, None))
         return unfiled
+
+    def _file(self, event: Event) -> bool:
+        self.newest_at = max(self.newest_at, event.at)
+        self.coverage_since = min(self.coverage_since, event.at)
+        if (account := event.record.recipient_account_id) is not None and account not in self._accounts:
+            self._accounts[account] = None
+        hows: dict[int, int] = {}
+        for key, how in self._desks.places_of(event):
+            shard = self._shard_of.get(key)
+            if shard is None:
+                shard = self._learn_shard(key)
+            hows[shard] = hows.get(shard, 0) | how
+        if not hows:
+            return False
+        event_id = blake2b(f"{event.event_id} {event.at}".encode("utf-8", "replace"), digest_size=ID_BYTES).digest()
+        record = encode(event.record)
+        for shard, how in hows.items():
+            self._piles[shard].add(event_id, how, record)
+        return True
 
     def close(self, at: int) -> None:
         """Learn that all events up to a time have come."""

@@ -16,9 +16,10 @@ from typing import Any, Final, Protocol
 
 from isal import igzip
 
-from models.event import Event as CloudTrailEvent
+from models.record import encode
 from models.trail import Batch, Rejected, pieces
-from streams.filing import NEVER, Filer, complete_until
+from streams.closing import complete_until
+from streams.filing import NEVER, Filer, Unfiled
 from streams.keeper import Event
 from streams.outbox import Outbox
 
@@ -36,8 +37,8 @@ _log = logging.getLogger(__name__)
 class Count(Protocol):
     """Whoever counts what is read."""
 
-    def read(self, batch: Batch, unfiled: list[CloudTrailEvent]) -> None:
-        """Events of a message of the source, and those that concern nobody."""
+    def read(self, batch: Batch, unfiled: list[Unfiled], watermark: int) -> None:
+        """Count what a message of the source held; what is older than the watermark was late."""
 
 
 class Inbox:
@@ -65,6 +66,7 @@ class Inbox:
         self._order = asyncio.Lock()  # what is sent to a shard is sent in the order in which it was filed
         self._read_at = time.monotonic()
         self._ticks_due = 0
+        self._is_closing = False  # a closing came that shards have not been told of
         self._tasks = [asyncio.ensure_future(self._guarded(each)) for each in (self._beat, self._settle)]
 
     async def take(self, event: Event) -> None:
@@ -97,6 +99,7 @@ class Inbox:
         data = _inflated(value)
         if (until_at := complete_until(data)) is not None:
             self._filer.close(until_at)
+            self._is_closing = True
             return
         first = 1
         for piece in pieces([data]):
@@ -104,7 +107,12 @@ class Inbox:
             first += batch.count
             for rejected in batch.rejected:
                 await self._on_rejected(rejected)
-            self._count.read(batch, self._filer.file(batch.events))
+            watermark = self._filer.watermark
+            unfiled = self._filer.file(batch.events)
+            for event, error in unfiled:
+                if error is not None:
+                    await self._on_rejected(Rejected(where, 0, "", error, encode(event.record)))
+            self._count.read(batch, unfiled, watermark)
 
     async def _beat(self) -> None:
         """Send what has waited long enough, and tell the time."""
@@ -112,20 +120,21 @@ class Inbox:
         while True:
             await asyncio.sleep(LINGER_S)
             async with self._order:
-                if self._events:
-                    for shard in self._filer.piled():
-                        await self._send(shard)
-                    await self._rounds.put((self._events, self._sent))
-                    self._events, self._sent = [], []
+                for shard in self._filer.piled():
+                    await self._send(shard)
                 now = time.monotonic()
                 if now - self._read_at > IDLE_S and not self._filer.is_idle:
                     self._filer.is_idle = True
                     self._ticks_due = 1
-                if self._ticks_due and now - ticked_at >= TICK_S and self._filer.watermark > -NEVER:
-                    ticked_at = now
-                    self._ticks_due -= 1
+                is_tick = self._ticks_due and now - ticked_at >= TICK_S and self._filer.watermark > -NEVER
+                if is_tick or self._is_closing:  # a closing is acknowledged only when every shard has heard of it
+                    ticked_at, self._is_closing = now, False
+                    self._ticks_due = max(self._ticks_due - 1, 0)
                     for shard in range(self._shards):
                         await self._send(shard)
+                if self._events:
+                    await self._rounds.put((self._events, self._sent))
+                    self._events, self._sent = [], []
 
     async def _send(self, shard: int) -> None:
         sent = await self._outbox.send("filed", self._filer.message(shard), None, shard)

@@ -25,6 +25,8 @@ _Client = TypeVar("_Client")
 
 BOOTSTRAP_VARIABLE: Final = "KAFKA_BOOTSTRAP_SERVERS"
 MAX_MESSAGE_BYTES: Final = 1_000_000  # of one message's value: a broker takes 1 MiB, key and framing among it
+CONNECT_TIMEOUT_MS: Final = 10_000  # in which a broker must answer when a client is made
+RECONNECT_MS: Final = 2_000  # at most between two tries to reach a broker that is down
 MAX_SECRET_BYTES: Final = 65_536
 _NO_EXTRA: Final = "needs the extra `stream`: pip install 'rolehawk[stream]'"
 
@@ -124,6 +126,20 @@ class Cluster:
         finally:
             admin.close()
 
+    def has_messages(self, topic: str) -> bool:
+        """Say whether a topic ever had a message; raises KafkaUnusableError."""
+        from kafka import TopicPartition  # noqa: PLC0415 - an extra, which `consumer` asks for
+        from kafka.errors import KafkaError  # noqa: PLC0415
+
+        consumer = self.consumer()
+        try:
+            partitions = [TopicPartition(topic, each) for each in consumer.partitions_for_topic(topic) or ()]
+            return any(consumer.end_offsets(partitions).values())
+        except KafkaError as error:
+            raise KafkaUnusableError(f"topic {topic} cannot be read: {error}") from None
+        finally:
+            consumer.close()
+
     def _made(self, client: Callable[..., _Client], *topics: str, **more: Any) -> _Client:  # noqa: ANN401
         from kafka.errors import KafkaError  # noqa: PLC0415 - an extra
 
@@ -133,6 +149,8 @@ class Cluster:
                 *topics,
                 bootstrap_servers=list(self.bootstrap),
                 client_id="rolehawk",
+                bootstrap_timeout_ms=CONNECT_TIMEOUT_MS,
+                reconnect_backoff_max_ms=RECONNECT_MS,
                 security_protocol=credentials.security_protocol,
                 sasl_mechanism=credentials.mechanism,
                 sasl_plain_username=credentials.username,

@@ -86,6 +86,7 @@ class Keeper:
         outbox: Outbox,
         *,
         is_steady: Callable[[], bool],
+        on_close: Callable[[], None],
         on_broken: Callable[[BaseException], Awaitable[None]],
         on_rejected: Callable[[Event, str], Awaitable[None]],
     ) -> None:
@@ -94,6 +95,7 @@ class Keeper:
         self._store = store
         self._outbox = outbox
         self._is_steady = is_steady  # False while partitions change hands: then the store is being read into
+        self._on_close = on_close
         self._on_broken = on_broken
         self._on_rejected = on_rejected
         self._pending: list[Event] = []
@@ -105,27 +107,36 @@ class Keeper:
         self._flusher = asyncio.ensure_future(self._flush_on())
 
     async def take(self, event: Event) -> None:
-        """Apply a message, unless it was applied before it came again."""
+        """Apply a message, unless it was applied before it came again; raises where Kafka takes no more."""
         offset = event.message.offset
         if offset > self._state.applied:
             try:
                 outgoing = self._state.apply(offset, event.value)
-            except FiledError as error:
-                await self._on_rejected(event, str(error))
+            except Exception as error:  # noqa: BLE001 - whatever a message holds, the next one is applied
+                _log.log(logging.INFO if isinstance(error, FiledError) else logging.ERROR, "rejected", exc_info=error)
+                await self._on_rejected(event, f"{type(error).__name__}: {error}")
                 outgoing = []
             for role, key, value in outgoing:
-                self._sent.append(await self._outbox.send(role, value, key, 0))
+                self._sent.append(await self._send(role, value, key))
         self._pending.append(event)
         if len(self._pending) >= MAX_PENDING:
             self._has_room.clear()
             self._is_wanted.set()
         await self._has_room.wait()
 
+    async def _send(self, role: str, value: bytes, key: bytes | None) -> Awaitable[Any]:
+        try:
+            return await self._outbox.send(role, value, key, 0)
+        except BaseException:
+            self._flusher.cancel()  # what was applied is ahead of what was sent: that must not be stored
+            raise
+
     async def close(self) -> None:
         """Let go of everything: what was not flushed will be applied again by whoever has the partition next."""
         self._flusher.cancel()
         with suppress(asyncio.CancelledError):
             await self._flusher
+        self._on_close()
 
     async def _flush_on(self) -> None:
         try:

@@ -103,6 +103,7 @@ class Options:
     since: Moment | None = None
     until: Moment | None = None
     read_since: Moment | None = None
+    read_until: Moment | None = None
     account: tuple[str, ...] = ()
     entity: tuple[str, ...] = ()
     detector: tuple[str, ...] = ()
@@ -141,10 +142,10 @@ def _options(*options: Callable[[_Command], _Command]) -> Callable[[_Command], _
     return decorate
 
 
-def output_options(what: What) -> Callable[[_Command], _Command]:
+def output_options(*what: What) -> Callable[[_Command], _Command]:
     """Offer where results go, and the formats that there are for them."""
     return _options(
-        click.option("--format", "form", type=click.Choice(FORMATS[what]),
+        click.option("--format", "form", type=click.Choice([form for each in what for form in FORMATS[each]]),
                      help="How to write it; table on a terminal, else jsonl."),
         click.option("-o", "--output", metavar="FILE", callback=_output_path,
                      help="Write into FILE, whole or not at all, instead of stdout."),
@@ -156,6 +157,31 @@ settings_option = click.option(
     metavar="FILE",
     type=click.Path(path_type=Path),
     help=f"Settings; {SETTINGS_FILE} here, if there is one.",
+)
+
+
+def address(_context: click.Context, param: click.Parameter, value: str | None) -> tuple[str, int] | None:
+    """Read HOST:PORT."""
+    if value is None:
+        return None
+    host, _, port = value.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > 65_535:
+        raise click.BadParameter(f"{value!r} is no HOST:PORT", param=param)
+    return host.strip("[]"), int(port)
+
+
+listen_option = click.option(
+    "--listen",
+    metavar="HOST:PORT",
+    default="127.0.0.1:9464",
+    show_default=True,
+    callback=address,
+    help="Serve /metrics there; port 0 is a free one.",
+)
+kafka_option = click.option(
+    "--kafka",
+    metavar="HOST:PORT,...",
+    help="Where Kafka is; if not given, KAFKA_BOOTSTRAP_SERVERS, else [kafka] bootstrap of the settings.",
 )
 reading_options = _options(
     settings_option,
@@ -204,6 +230,8 @@ simulating_options = _options(
                  help="What goes wrong, or only looks so."),
     click.option("--live", metavar="RATE", type=click.FloatRange(0, 1_000_000, min_open=True),
                  help="Write records to stdout as JSON lines, RATE a second."),
+    click.option("--kafka", metavar="HOST:PORT,...", help="With --live: write into the topic of trails of this Kafka."),
+    settings_option,
     click.option("--digests", is_flag=True, help="Put digest files beside the logs."),
     click.option("-q", "--quiet", is_flag=True, help="No progress, no summary: only errors on stderr."),
     click.option("--no-progress", is_flag=True, help="No progress bar."),

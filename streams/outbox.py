@@ -12,11 +12,11 @@ import logging
 from collections.abc import Awaitable, Iterable, Mapping
 from typing import Any, Final, NamedTuple, Self
 
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer  # type: ignore[import-untyped]  # it ships no types
+
+from streams.topics import MAX_FLUSH, MAX_REQUEST
 
 LINGER_MS: Final = 20
-MAX_REQUEST: Final = 8 * 1024 * 1024  # bytes of one message and what is sent with it
-MAX_FLUSH: Final = 16 * 1024 * 1024  # bytes of all rows of a flush, before compression
 REQUEST_TIMEOUT_MS: Final = 40_000
 
 _log = logging.getLogger(__name__)
@@ -75,7 +75,8 @@ class Outbox:
                 batch.append(key=row.key, value=row.value, timestamp=None)
         sent.append(await self._send_batch(batch, changelog, partition))
         done = await asyncio.gather(*sent)
-        return int(done[-1].offset) + batch.record_count() - 1
+        last: int = done[-1].offset + batch.record_count() - 1
+        return last
 
     async def _send_batch(self, batch: Any, changelog: str, partition: int) -> Awaitable[Any]:  # noqa: ANN401 - untyped
         future: Awaitable[Any] = await self._rows.send_batch(batch, changelog, partition=partition)

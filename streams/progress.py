@@ -11,9 +11,25 @@ from typing import TYPE_CHECKING, TextIO
 from streams.terminal import screen_of
 
 if TYPE_CHECKING:
-    from rich.progress import ProgressColumn
+    from rich.progress import Progress, ProgressColumn, TaskID
 
 OnBytes = Callable[[int], None]
+
+
+class Bar:
+    """A bar that is being shown."""
+
+    def __init__(self, progress: Progress, task: TaskID) -> None:
+        self._progress = progress
+        self._task = task
+
+    def advance(self, count: int) -> None:
+        """Take it that so much more is done."""
+        self._progress.update(self._task, advance=count)
+
+    def expect(self, total: int) -> None:
+        """Take it that there will be so much in all."""
+        self._progress.update(self._task, total=total)
 
 
 @contextmanager
@@ -23,6 +39,13 @@ def reading(paths: list[str], stream: TextIO | None, *, is_wanted: bool) -> Iter
     Nothing is shown where it is not wanted or the stream is no terminal. The bar is gone when the body ends, however
     it ends.
     """
+    with copying(paths, stream, is_wanted=is_wanted) as bar:
+        yield None if bar is None else bar.advance
+
+
+@contextmanager
+def copying(paths: list[str], stream: TextIO | None, *, is_wanted: bool) -> Iterator[Bar | None]:
+    """Show a bar as `reading` does; gives the bar itself, for whoever learns later how much there is."""
     if not is_wanted or stream is None or not stream.isatty():
         yield None
         return
@@ -38,8 +61,8 @@ def reading(paths: list[str], stream: TextIO | None, *, is_wanted: bool) -> Iter
     columns = (
         TextColumn("reading"), BarColumn(bar_width=None), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn(),
     )  # fmt: skip
-    with _bar("reading", columns, stream, bytes_in(paths)) as advance:
-        yield advance
+    with _bar("reading", columns, stream, bytes_in(paths)) as bar:
+        yield bar
 
 
 @contextmanager
@@ -51,14 +74,12 @@ def making(count: int, stream: TextIO | None, *, is_wanted: bool) -> Iterator[Ca
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn  # noqa: PLC0415 - as above
 
     columns = (TextColumn("making"), BarColumn(bar_width=None), MofNCompleteColumn(), TimeRemainingColumn())
-    with _bar("making", columns, stream, count) as advance:
-        yield advance
+    with _bar("making", columns, stream, count) as bar:
+        yield bar.advance
 
 
 @contextmanager
-def _bar(
-    title: str, columns: tuple[ProgressColumn, ...], stream: TextIO, total: int | None
-) -> Iterator[Callable[[int], None]]:
+def _bar(title: str, columns: tuple[ProgressColumn, ...], stream: TextIO, total: int | None) -> Iterator[Bar]:
     from rich.console import Console  # noqa: PLC0415 - as above
     from rich.progress import Progress  # noqa: PLC0415
 
@@ -71,12 +92,7 @@ def _bar(
         legacy_windows=False,
     )
     with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task(title, total=total)
-
-        def advance(count: int) -> None:
-            progress.update(task, advance=count)
-
-        yield advance
+        yield Bar(progress, progress.add_task(title, total=total))
 
 
 def bytes_in(paths: list[str]) -> int | None:

@@ -22,7 +22,7 @@ from models.record import encode
 from models.settings import Settings
 from models.trail import Batch, Rejected
 from streams.networks import opened
-from streams.order import DisorderError, Merge, Once, SpillSort
+from streams.order import DisorderError, Merge, Once, Records, SpillSort
 from streams.sources.files import STDIN, FileReader, OnBytes, Source, Unopened, begins_at, find
 from streams.sources.inventory import Answers
 
@@ -57,15 +57,34 @@ class Result(Struct):
     findings: list[Finding]
     principals: list[Principal]
     summary: Summary
+    engine: Engine  # with all that it knows
     history: list[Finding] = []  # every change, by opening, id and revision; empty unless asked for
     lineages: dict[str, list[Hop]] = {}  # by finding, as far back as it was ever known; empty without the history
+
+
+class Span(NamedTuple):
+    """Which events are read: from a time on, and before another."""
+
+    since: int | None = None
+    until: int | None = None
+
+    def within(self, events: list[Event]) -> list[Event]:
+        """Leave out what is not to be read."""
+        if self.since is not None:
+            events = [event for event in events if event.at >= self.since]
+        if self.until is not None:
+            events = [event for event in events if event.at < self.until]
+        return events
+
+
+ALL: Final = Span()
 
 
 def replay(
     paths: list[str],
     settings: Settings,
     *,
-    read_since: int | None = None,
+    span: Span = ALL,
     with_history: bool = False,
     inventory: Answers | None = None,
     inventory_at: int | None = None,
@@ -84,12 +103,12 @@ def replay(
     complaints = _Complaints(on_rejected)
     with _without_collections(), opened(settings.networks) as locate:
         known = _Known(inventory or Answers(), inventory_at, locate)
-        run = _Run(settings, read_since, complaints, on_bytes, known, with_history)
+        run = _Run(settings, span, complaints, on_bytes, known, with_history)
         try:
             run.merge(sources)
         except DisorderError:  # the state so far is of no use: what was missed comes before it
             complaints.begin_again()
-            run = _Run(settings, read_since, complaints, None, known, with_history)
+            run = _Run(settings, span, complaints, None, known, with_history)
             run.sort(sources)
         return run.result(missing, started_s)
 
@@ -153,7 +172,7 @@ class _Run:
     def __init__(
         self,
         settings: Settings,
-        read_since: int | None,
+        span: Span,
         complaints: _Complaints,
         on_bytes: OnBytes | None,
         known: _Known,
@@ -168,7 +187,7 @@ class _Run:
         self._reader = FileReader(on_bytes, asked_for=self._engine.asked_for)
         self._once = Once()
         self._complaints = complaints
-        self._read_since = read_since
+        self._span = span
         self._summary = Summary()
 
     def merge(self, sources: list[Source]) -> None:
@@ -176,7 +195,7 @@ class _Run:
         if sum(source.size for source in sources) <= SMALL or any(source.name == STDIN for source in sources):
             self.sort(sources)
             return
-        merge = Merge()
+        merge: Merge[Event] = Merge()
         begins = sorted(((begins_at(source) or 0, source) for source in sources), key=lambda each: each[0])
         for (_, source), (next_begins_at, _) in zip(begins, [*begins[1:], begins[-1]], strict=True):
             for batch in self._read(source):
@@ -188,7 +207,7 @@ class _Run:
 
     def sort(self, sources: list[Source]) -> None:
         """Read files in any order, and sort all events before the first is looked at."""
-        with SpillSort() as spill:
+        with SpillSort(Records()) as spill:
             for source in sources:
                 for batch in self._read(source):
                     spill.add(batch.events)
@@ -212,7 +231,7 @@ class _Run:
         summary.idle_suppressions = self._idle_suppressions()
         summary.elapsed_s = time.monotonic() - started_s
         history = sorted(self._history, key=lambda each: (each.opened_at, each.finding_id, each.revision))
-        return Result(findings, principals, summary, history, self._lineages)
+        return Result(findings, principals, summary, self._engine, history, self._lineages)
 
     def _idle_suppressions(self) -> list[str]:
         """Word which suppressions have ended by the trail's end, and which never matched."""
@@ -231,8 +250,7 @@ class _Run:
             self._complaints.take(batch)
             self._summary.digests += batch.digests
             self._summary.insights += batch.insights
-            if self._read_since is not None:
-                batch.events = [event for event in batch.events if event.at >= self._read_since]
+            batch.events = self._span.within(batch.events)
             yield batch
 
     def _feed(self, events: list[Event]) -> None:
@@ -280,4 +298,6 @@ def _without_collections() -> Iterator[None]:
         yield
     finally:
         if was_enabled:
+            gc.freeze()  # these two make old what was made here: as young, it would all be walked through at once
+            gc.unfreeze()
             gc.enable()

@@ -6,7 +6,7 @@ feeds them, sends what they yield, and stores their rows. An offset that was app
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
@@ -15,13 +15,12 @@ from msgspec import Struct
 
 from models.desks.incidents import IncidentsDesk
 from models.desks.pair import Desks
-from models.desks.tray import ClassChange, Fault
+from models.desks.tray import Fault, Tray
 from models.detector import Rule
 from models.event import Event, EventReader
-from models.finding import Draft, Finding
-from models.incidents.lineage import Edge
-from models.rows import Row, RowKind, by_kind
-from models.settings import Context, Settings
+from models.finding import Finding
+from models.rows import Row, RowKind, StateVersionError, by_kind
+from models.settings import Context
 from streams.filing import NEVER, FiledError, decode_filed
 
 DAY_S: Final = 86_400
@@ -39,9 +38,7 @@ class Handed(Struct, array_like=True, frozen=True):
     offset: int  # of the filed message
     part: int  # of several, from 0
     now: int  # until when the shard has seen all that is expected; -NEVER while it knows nothing
-    changes: list[ClassChange] = []
-    edges: list[Edge] = []
-    drafts: list[Draft] = []
+    tray: Tray
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -52,7 +49,7 @@ def decode_handed(data: bytes) -> Handed:
     """Read a message of the drafts topic; raises FiledError."""
     try:
         return _decode_handed(isal_zlib.decompress(data))
-    except (isal_zlib.error, msgspec.MsgspecError, ValueError) as error:
+    except (isal_zlib.IsalError, msgspec.MsgspecError, ValueError) as error:  # type: ignore[misc]  # typed as an instance
         raise FiledError(f"no drafts: {error}") from None
 
 
@@ -60,13 +57,13 @@ class Report(Protocol):
     """Whoever counts what happens."""
 
     def duplicate(self, count: int) -> None:
-        """Events that had been there before."""
+        """Count events that had been there before."""
 
     def fault(self, fault: Fault) -> None:
-        """A detector, or a desk, raised."""
+        """Tell of a detector, or a desk, that raised."""
 
     def changed(self, finding: Finding) -> None:
-        """A finding opened, changed or closed."""
+        """Count a finding that opened, changed or closed."""
 
 
 class Mark(NamedTuple):
@@ -130,20 +127,22 @@ class ShardMeta(Struct, array_like=True):
     marks: dict[int, Mark]
     now: int
     forgot_on: int  # day since 1970
+    known_before: int  # when the history ends that the state was seeded from; -NEVER if it was not
 
 
 class Shard:
     """The behaviour and grants desks of one partition of the filed topic. State: theirs, and how far they have come."""
 
-    def __init__(self, number: int, rules: Iterable[Rule[Any]], settings: Settings, report: Report) -> None:
+    def __init__(self, number: int, rules: Iterable[Rule[Any]], context: Context, report: Report) -> None:
         self.number = number
         self.applied = -1
-        self.desks = Desks(rules, Context(settings))
+        self.desks = Desks(rules, context)
         self.clock = Clock()
         self._seen = Seen()
         self._report = report
         self._reader = EventReader(self.desks.asked_for)
         self._forgot_on = 0
+        self._known_before = -NEVER
 
     def remember(self, messages: Iterable[bytes]) -> bool:
         """Learn from messages that were applied which events have been there; says whether so many are enough."""
@@ -182,7 +181,7 @@ class Shard:
         """Write what has changed since this was last asked."""
         yield from self.desks.behaviour.changes()
         yield from self.desks.grants.changes()
-        meta = ShardMeta(self.applied, self.clock.marks, self.clock.now, self._forgot_on)
+        meta = ShardMeta(self.applied, self.clock.marks, self.clock.now, self._forgot_on, self._known_before)
         yield _SHARD.row("shard", (), 0, meta)
 
     def restore(self, rows: Iterable[Row]) -> None:
@@ -194,14 +193,23 @@ class Shard:
         self.desks.grants.restore(desks.get("grants", ()))
         for stored in by_kind(desks.get("shard", ())).get("shard", ()):
             _, meta = _SHARD.read(stored)
-            self.applied, self._forgot_on = meta.applied, meta.forgot_on
+            self.applied, self._forgot_on, self._known_before = meta.applied, meta.forgot_on, meta.known_before
             self.clock.marks, self.clock.now = meta.marks, meta.now
+            return
+        if desks:
+            raise StateVersionError(
+                "state is not whole: seeding it was interrupted; begin again with a new stream.group"
+            )
 
     def _unseen(self, events: list[Event], hows: bytes, hashes: memoryview) -> tuple[list[Event], list[int]]:
         if len(events) != len(hows):
             raise FiledError("no filed batch: as many records as ids are needed")
-        is_new = self._seen.is_new
-        news = [number for number, event_hash in enumerate(hashes) if is_new(event_hash)]
+        is_new, known_before = self._seen.is_new, self._known_before
+        news = [
+            number
+            for number, event_hash in enumerate(hashes)
+            if is_new(event_hash) and events[number].at >= known_before
+        ]
         if len(news) == len(events):
             return events, list(hows)
         kept = set(news)
@@ -219,20 +227,14 @@ class Shard:
         tray = self.desks.tray
         for fault in (*faults, *tray.faults):
             self._report.fault(fault)
-        drafts = [tray.drafts[at : at + MAX_DRAFTS] for at in range(0, len(tray.drafts), MAX_DRAFTS)] or [[]]
+        tray.faults.clear()
         handed: list[Outgoing] = []
-        if tray.drafts or tray.changes or tray.edges or is_later:
-            for part, some in enumerate(drafts):
-                is_first, is_last = part == 0, part == len(drafts) - 1
-                message = Handed(
-                    self.number,
-                    offset,
-                    part,
-                    self.clock.now if is_last else -NEVER,
-                    tray.changes if is_first else [],
-                    tray.edges if is_first else [],
-                    some,
-                )
+        if tray.holds_anything or is_later:
+            rest, tray.drafts = tray.drafts[MAX_DRAFTS:], tray.drafts[:MAX_DRAFTS]
+            parts = [tray, *(Tray(drafts=rest[at : at + MAX_DRAFTS]) for at in range(0, len(rest), MAX_DRAFTS))]
+            for part, some in enumerate(parts):
+                now = self.clock.now if part == len(parts) - 1 else -NEVER
+                message = Handed(self.number, offset, part, now, some)
                 handed.append(("drafts", b"%d" % self.number, isal_zlib.compress(_encode(message), 1)))
         tray.clear()
         return handed
@@ -251,10 +253,10 @@ class IncidentsMeta(Struct, array_like=True):
 class Incidents:
     """The incidents desk. State: its own, and of each shard what it last had."""
 
-    def __init__(self, rules: Iterable[Rule[Any]], settings: Settings, report: Report) -> None:
+    def __init__(self, rules: Iterable[Rule[Any]], context: Context, report: Report) -> None:
         self.applied = -1
         self.clock = Clock()
-        self.desk = IncidentsDesk((rule for rule in rules if rule.detector.desk == "incidents"), Context(settings))
+        self.desk = IncidentsDesk((rule for rule in rules if rule.detector.desk == "incidents"), context)
         self.desk.on_change = self._on_change
         self.desk.on_part = self._emit
         self._last: dict[int, tuple[int, int]] = {}  # shard -> offset and part of what was last applied
@@ -287,26 +289,24 @@ class Incidents:
             _, meta = _INCIDENTS.read(stored)
             self.applied, self._last, self._forgot_on = meta.applied, meta.last, meta.forgot_on
             self.clock.marks, self.clock.now = meta.marks, meta.now
+            return
+        if rows:
+            raise StateVersionError(
+                "state is not whole: seeding it was interrupted; begin again with a new stream.group"
+            )
 
     def _take(self, handed: Handed) -> None:
         desk = self.desk
-        for change in handed.changes:
-            self._safely(lambda change=change: desk.learn_class(change.arn, change.class_, change.tier))
-        for edge in handed.edges:
-            self._safely(lambda edge=edge: desk.learn_edge(edge))
-        for draft in handed.drafts:
-            self._safely(lambda draft=draft: desk.fold(draft))
+        for step in desk.steps(handed.tray):
+            try:
+                step()
+            except Exception as error:  # noqa: BLE001 - whatever it is, the stream goes on
+                self._report.fault(Fault("", None, f"{type(error).__name__}: {error}"))
         if handed.now != -NEVER and self.clock.hear(handed.shard, handed.now):
             desk.pass_time(self.clock.now)
             if self.clock.now // DAY_S > self._forgot_on:
                 self._forgot_on = self.clock.now // DAY_S
                 desk.forget(self.clock.now)
-
-    def _safely(self, act: Callable[[], None]) -> None:
-        try:
-            act()
-        except Exception as error:  # noqa: BLE001 - whatever it is, the stream goes on
-            self._report.fault(Fault("", None, f"{type(error).__name__}: {error}"))
 
     def _on_change(self, finding: Finding) -> None:
         self._emit(finding)
@@ -314,6 +314,16 @@ class Incidents:
 
     def _emit(self, finding: Finding) -> None:
         self._changed[finding.finding_id, finding.revision] = finding
+
+
+def shard_meta(now: int, known_before: int) -> Row:
+    """Write how far a shard has come whose state was seeded from history."""
+    return _SHARD.row("shard", (), 0, ShardMeta(-1, {}, now, now // DAY_S, known_before))
+
+
+def incidents_meta(now: int) -> Row:
+    """Write how far the incidents desk has come when its state was seeded from history."""
+    return _INCIDENTS.row("progress", (), 0, IncidentsMeta(-1, {}, {}, now, now // DAY_S))
 
 
 _SHARD: Final = RowKind[ShardMeta]("shard", ShardMeta)

@@ -7,19 +7,24 @@ is written last: a folder without it is not complete.
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from math import isnan
 from pathlib import Path
-from typing import BinaryIO, Final, TextIO
+from typing import TYPE_CHECKING, BinaryIO, Final, TextIO
 
+from models.event import in_order
 from models.record import iso
 from streams.progress import making
 from streams.sources.simulated.delivery import Arrival, Folder, Sink, deliver
 from streams.sources.simulated.organisation import DAY, START, START_OLD, Era, Plan
 from streams.sources.simulated.stories import BY_NAME, fitting
 from streams.sources.simulated.world import World
+
+if TYPE_CHECKING:
+    from streams.pipe import Pipe
 
 OnEvents = Callable[[int], None]
 
@@ -47,7 +52,8 @@ class Request:
     start_at: int | None = None  # seconds since 1970, UTC; its day is meant
     era: Era = "new"
     incidents: str = "all"
-    live: float | None = None  # records per second, to stdout
+    live: float | None = None  # records per second, to stdout or into Kafka
+    pipe: Pipe | None = None  # into Kafka
     digests: bool = False
     quiet: bool = False
     no_progress: bool = False
@@ -81,8 +87,10 @@ def run(request: Request, stdout: TextIO | None, stderr: TextIO | None) -> list[
         prepare(request.output)
     began_s = time.monotonic()
     world = World(plan)
-    sink: Folder | Lines
-    if request.live is not None:
+    sink: Folder | Live
+    if request.live is not None and request.pipe is not None:
+        sink = IntoKafka(request.pipe, request.live)
+    elif request.live is not None:
         if stdout is None:
             raise UnusablePlanError("stdout is closed: nothing can be streamed")
         sink = Lines(stdout.buffer, request.live)
@@ -151,17 +159,15 @@ def write_truth(folder: Path, world: World) -> None:
         file.writelines(world.organisation.ledger.lines())
 
 
-class Lines:
-    """Writes records as JSON lines, so many a second: event time runs as fast as that takes."""
+class Live(ABC):
+    """Writes records, so many a second: event time runs as fast as that takes."""
 
     def __init__(
         self,
-        out: BinaryIO,
         rate: float,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._out = out
         self._rate = rate  # records per second
         self._clock = clock
         self._sleep = sleep
@@ -174,18 +180,73 @@ class Lines:
         if self._began_s is None:
             self._began_s = self._clock()
         if self._due <= 0:
-            self._out.flush()
+            self.flush()
             ahead_s = self.records / self._rate - (self._clock() - self._began_s)
             if ahead_s > 0:
                 self._sleep(ahead_s)
             self._due = max(1, int(self._rate * TICK_S))
-        self._out.write(arrival.text.encode() + b"\n")
+        self.write(arrival.text.encode())
         self.records += 1
         self._due -= 1
 
+    @abstractmethod
+    def write(self, record: bytes) -> None:
+        """Write one record."""
+
+    @abstractmethod
+    def flush(self) -> None:
+        """Let go of what was written so far."""
+
     def close(self) -> None:
-        """Flush what is left."""
+        """Take it that there are no more."""
+        self.flush()
+
+
+class Lines(Live):
+    """Writes records as JSON lines."""
+
+    def __init__(
+        self,
+        out: BinaryIO,
+        rate: float,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        super().__init__(rate, clock, sleep)
+        self._out = out
+
+    def write(self, record: bytes) -> None:
+        """Write one line."""
+        self._out.write(record + b"\n")
+
+    def flush(self) -> None:
+        """Flush the stream."""
         self._out.flush()
+
+
+class IntoKafka(Live):
+    """Writes records into Kafka as ingest does, and at the end the closing tick."""
+
+    def __init__(self, pipe: Pipe, rate: float) -> None:
+        super().__init__(rate)
+        self._pipe = pipe
+        self._waiting: list[bytes] = []
+
+    def write(self, record: bytes) -> None:
+        """Keep one record until the next flush."""
+        self._waiting.append(record)
+
+    def flush(self) -> None:
+        """Send what there is."""
+        records = self._pipe.read_bytes(b"\n".join(self._waiting), "simulate")
+        self._waiting.clear()
+        self._pipe.pass_on(sorted(records, key=in_order))
+        self._pipe.send_rest()
+
+    def close(self) -> None:
+        """Send the rest and the closing tick, and wait until Kafka has all."""
+        super().close()
+        self._pipe.sender.tick(self._pipe.summary.last_at or 0)
 
 
 def summary(world: World) -> Iterator[str]:

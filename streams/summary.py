@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from streams.replay import Result, Summary
 
 MAX_SAMPLES: Final = 5  # rejected records named in the summary
+LABEL: Final = 12  # columns of the word that a line begins with
+
+Fact = tuple[str, str]  # a word, and what is said under it
 
 
 def status_of(options: Options, summary: Summary, shown: list[Finding]) -> int:
@@ -29,7 +32,7 @@ def status_of(options: Options, summary: Summary, shown: list[Finding]) -> int:
 
 def summarise(options: Options, result: Result, shown: list[Finding] | None) -> None:
     """Say on stderr how it went; with --quiet only where a detector failed, for then findings may be missing."""
-    lines = faults(result.summary) if options.quiet else summary_of(result, shown)
+    lines = _lines(faults(result.summary)) if options.quiet else summary_of(result, shown)
     if lines and options.output is None and sys.stdout is not None and sys.stdout.isatty():
         say("")  # the table stands on the same terminal
     for line in lines:
@@ -39,7 +42,41 @@ def summarise(options: Options, result: Result, shown: list[Finding] | None) -> 
 def summary_of(result: Result, shown: list[Finding] | None) -> list[str]:
     """Sum up a replay in a few lines; shown is what findings were printed, None where none were asked for."""
     summary = result.summary
-    lines = [f"read        {counted(summary.files, 'file')}, {counted(summary.events, 'event')}{_extent(summary)}"]
+    facts = _read(summary)
+    if summary.rejected:
+        facts.append(("REJECTED", f"{counted(summary.rejected, 'record')} could not be read; --rejects FILE keeps all"))
+    facts += [("", sample(each)) for each in summary.samples[:MAX_SAMPLES]]
+    facts += _found(result, shown)
+    if summary.elapsed_s > 0:
+        rate = round(summary.events / summary.elapsed_s)
+        facts.append(("took", f"{summary.elapsed_s:,.1f} s, {rate:,} events per second"))
+    return _lines(facts + faults(summary))
+
+
+def facts_of(result: Result, shown: list[Finding]) -> list[Fact]:
+    """Say what was read and found, each under a word: the same for the same trail, however long it took."""
+    return _read(result.summary) + _found(result, shown)
+
+
+def rejected_of(summary: Summary) -> list[Rejected]:
+    """Give the first few that were rejected; among the samples they stand before those that were repaired."""
+    return summary.samples[: min(summary.rejected, MAX_SAMPLES)]
+
+
+def faults(summary: Summary) -> list[Fact]:
+    """Name the detectors that failed, and how often."""
+    return [
+        ("FAULT", f"detector {name} failed on {counted(times, 'event')}: findings of it may be missing")
+        for name, times in sorted(summary.detector_errors.items())
+    ]
+
+
+def _lines(facts: list[Fact]) -> list[str]:
+    return [f"{word:<{LABEL}}{words}" for word, words in facts]
+
+
+def _read(summary: Summary) -> list[Fact]:
+    facts = [("read", f"{counted(summary.files, 'file')}, {counted(summary.events, 'event')}{_extent(summary)}")]
     left_out = [
         counted(number, noun)
         for number, noun in (
@@ -49,14 +86,15 @@ def summary_of(result: Result, shown: list[Finding] | None) -> list[str]:
         if number
     ]  # fmt: skip
     if left_out:
-        lines.append(f"left out    {', '.join(left_out)}")
+        facts.append(("left out", ", ".join(left_out)))
     if summary.repaired:
-        lines.append(f"repaired    {counted(summary.repaired, 'record')} with an odd value, read all the same")
-    if summary.rejected:
-        lines.append(f"REJECTED    {counted(summary.rejected, 'record')} could not be read; --rejects FILE keeps all")
-    lines += [f"            {_sample(each)}" for each in summary.samples[:MAX_SAMPLES]]
+        facts.append(("repaired", f"{counted(summary.repaired, 'record')} with an odd value, read all the same"))
+    return facts
+
+
+def _found(result: Result, shown: list[Finding] | None) -> list[Fact]:
     classes: Counter[str] = Counter(each.class_ for each in result.principals)
-    lines.append(f"principals  {tally(len(result.principals), classes, CLASSES)}")
+    facts = [("principals", tally(len(result.principals), classes, CLASSES))]
     if shown is not None:
         severities = Counter(each.severity for each in shown if each.stage == "live")
         notes = [tally(len(shown), severities, SEVERITIES)]
@@ -64,20 +102,8 @@ def summary_of(result: Result, shown: list[Finding] | None) -> list[str]:
             notes.append(f"{shadow:,} in shadow")
         if len(shown) < len(result.findings):
             notes.append(f"{len(result.findings) - len(shown):,} more not shown")
-        lines.append(f"findings    {'; '.join(notes)}")
-    lines += [f"settings    {words}" for words in summary.idle_suppressions]
-    if summary.elapsed_s > 0:
-        rate = round(summary.events / summary.elapsed_s)
-        lines.append(f"took        {summary.elapsed_s:,.1f} s, {rate:,} events per second")
-    return lines + faults(summary)
-
-
-def faults(summary: Summary) -> list[str]:
-    """Name the detectors that failed, and how often."""
-    return [
-        f"FAULT       detector {name} failed on {counted(times, 'event')}: findings of it may be missing"
-        for name, times in sorted(summary.detector_errors.items())
-    ]
+        facts.append(("findings", "; ".join(notes)))
+    return facts + [("settings", words) for words in result.summary.idle_suppressions]
 
 
 def _extent(summary: Summary) -> str:
@@ -88,7 +114,8 @@ def _extent(summary: Summary) -> str:
     return f" from {iso(summary.first_at)} to {iso(summary.last_at)}"
 
 
-def _sample(rejected: Rejected) -> str:
+def sample(rejected: Rejected) -> str:
+    """Name one that was rejected, and why."""
     field = f", {rejected.field}" if rejected.field else ""
     return f"{rejected.file}, record {rejected.record}{field}: {rejected.reason}"
 

@@ -11,11 +11,15 @@ from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
+from urllib.request import Request, urlopen
 from uuid import uuid4
 
 import pytest
 
 from streams.broker import Broker, BrokerError
+from tests.streams.topics import Topics
+
+SECRET = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"  # AWS's own example
 
 _BROKER = pytest.StashKey[Broker]()  # in the process that started it
 _FOLDER = pytest.StashKey[TemporaryDirectory[str]]()  # of the run: its processes share it
@@ -104,10 +108,40 @@ def own_broker(tmp_path: Path) -> Iterator[Broker]:
     kafka.close()
 
 
+@pytest.fixture(scope="session")
+def aws_server() -> Iterator[str]:
+    """Give the address of an AWS of our own, over real HTTP."""
+    from moto.server import ThreadedMotoServer  # noqa: PLC0415 - slow, and few need it
+
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def aws(aws_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Point all AWS clients of this process, and of those that it starts, to an AWS of our own that is empty."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", aws_server)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    urlopen(Request(f"{aws_server}/moto-api/reset", method="POST")).close()  # noqa: S310 - it is ours
+    return aws_server
+
+
 @pytest.fixture
 def unique() -> str:
     """Give a word that no other test has, for the names of topics and groups."""
     return uuid4().hex[:12]
+
+
+@pytest.fixture
+def topics(broker: SharedBroker, unique: str) -> Topics:
+    """Give names of topics that are the test's own, on the broker that all tests share."""
+    return Topics(broker.bootstrap, unique)
 
 
 def _started(folder: Path) -> Broker:

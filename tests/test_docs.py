@@ -15,6 +15,7 @@ from models.detector import Detector, Tuning
 from models.detectors import REGISTRY, build, tuning_of
 from models.facts import LADDER
 from models.finding import Class, Severity
+from models.routes import SINKS, Route
 from models.settings import Account, Settings, parse_settings
 from streams.cli import rolehawk
 from streams.commands.detectors import catalogue
@@ -71,7 +72,14 @@ def test_every_setting_is_documented() -> None:
         assert f"[{section.encode_name}" in SETTINGS
         if isinstance(section.type, type) and issubclass(section.type, msgspec.Struct):
             assert all(f"`{key.encode_name}`" in SETTINGS for key in msgspec.structs.fields(section.type))
-    for key in (*msgspec.structs.fields(Account), *msgspec.structs.fields(Tuning)):
+    sinks = (key for sink in SINKS.values() for key in msgspec.structs.fields(sink))
+    of_lists = (
+        *msgspec.structs.fields(Account),
+        *msgspec.structs.fields(Tuning),
+        *msgspec.structs.fields(Route),
+        *sinks,
+    )
+    for key in of_lists:
         assert f"`{key.encode_name}`" in SETTINGS
 
 

@@ -10,10 +10,11 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Final, Literal, NamedTuple
 
-from models.facts import Facts, union
+from models.facts import CONSOLE_MARKERS, Facts, union
 from models.finding import Class
 
 Kind = Literal["human", "machine", "mixed", "unknown"]
+Origin = Literal["console", "cli", "sdk", "iac", "agent", "service", "unknown"]
 
 # What one session's own facts say, as four letters: what AWS asserts, what tier 2 shows, what the client claims, and
 # who made the calls if it was not the owner: (h)uman, (w)orkload, (s)ervice, (A)gent asserted, (a)gent claimed, - silent.
@@ -73,6 +74,26 @@ def _caller(facts: int) -> str:
     if facts & Facts.AGENT_CLIENT:
         return "a"
     return "s" if facts & Facts.INVOKED_BY_SERVICE else "-"
+
+
+@lru_cache(maxsize=4096)
+def origin_of(facts: int) -> Origin:
+    """Say how a call was made: in the console, by which sort of client, or by whom on its owner's behalf."""
+    for origin, mask in _ORIGINS:
+        if facts & mask:
+            return origin
+    return "unknown"
+
+
+# The first that fits: a console session's flag is AWS's own word, a client's name anybody's.
+_ORIGINS: Final[tuple[tuple[Origin, int], ...]] = (
+    ("agent", Facts.INVOKED_BY_AGENT | Facts.AGENT_CLIENT),
+    ("console", int(CONSOLE_MARKERS)),
+    ("service", Facts.INVOKED_BY_SERVICE | Facts.AWS_SERVICE),
+    ("iac", int(Facts.IAC)),
+    ("cli", int(Facts.CLI)),
+    ("sdk", int(Facts.SDK)),
+)
 
 
 def judge_session(of: Stance, configuration: int) -> Verdict:

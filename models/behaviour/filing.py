@@ -104,16 +104,18 @@ def _issued(full_arn: str, name: str, facts: int) -> Deed:
 
 def _issuer_facts(event: Event) -> int:
     """Say what the issuer asserts of the session: which service, federation or console it came from."""
-    actor, facts, identity = event.actor, event.facts, event.identity
+    actor, facts = event.actor, event.facts
     inherited = facts & _INHERITED
     if facts & _KEYS:
         inherited |= Facts.OF_A_KEY
-    if actor is None or identity is None:
+    if actor is None:
         return inherited
     issued = 0
     if actor.type == "service" or facts & Facts.INVOKED_BY_SERVICE:
-        issued = _BY_SERVICE.get(identity.invoked_by or actor.arn, Facts.ISSUED_BY_SERVICE)
-    elif actor.type == "web-identity-subject":
+        identity = event.identity
+        invoked_by = identity.invoked_by if identity is not None else None
+        issued = _BY_SERVICE.get(invoked_by or actor.arn, Facts.ISSUED_BY_SERVICE)
+    elif actor.type == "web-identity-subject" and (identity := event.identity) is not None:
         issued = web_identity_facts(identity.identity_provider, identity.user_name)
     elif facts & Facts.SAML:
         issued = Facts.SAML

@@ -7,7 +7,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from models.behaviour.evidence import Answer, Stance, judge_entity, judge_session, stance
+from models.behaviour.evidence import Answer, Kind, Stance, judge_entity, judge_session, stance
 from models.behaviour.habits import Habits
 from models.behaviour.instances import Instances
 from models.behaviour.keys import Key
@@ -89,6 +89,7 @@ class Profile(Struct):
     machine_days: list[int] = []
     class_: Class = "unknown"
     tier: int | None = None
+    kind: Kind = "unknown"
     is_contested: bool = False  # whether the numbers of sessions decide the class
     keys: dict[str, Key] = {}  # a user's or root's long-lived ones, by id; at most MAX_KEYS
     instances: Instances | None = None  # of an instances' role: where they call from
@@ -208,7 +209,7 @@ class Profile(Struct):
         answer = self.answer()
         changed = answer.verdict != (self.class_, self.tier)
         self.class_, self.tier = answer.verdict
-        self.is_contested = answer.is_contested
+        self.kind, self.is_contested = answer.kind, answer.is_contested
         return changed
 
     def _count(self, of: Stance, by: int) -> bool:

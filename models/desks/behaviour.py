@@ -6,12 +6,14 @@ of time yields goes to the tray: drafts and session edges for the incidents desk
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from heapq import heapify, heappop, heappush
 from typing import Any, Final, NamedTuple
 
 from msgspec.structs import replace
 
+from models.behaviour.evidence import Origin, origin_of
 from models.behaviour.filing import Deed, trust_facts
 from models.behaviour.habits import Habits
 from models.behaviour.instances import INSTANCE, Instances, Place, learn_place, place_of
@@ -22,7 +24,7 @@ from models.behaviour.recon import ASKING, is_news, new_recon
 from models.behaviour.routine import OWN_CALL, close, note
 from models.desks.tray import ClassChange, Fault, Tray, calls_of, observe
 from models.detector import BehaviourState, Detector, Rule
-from models.entity import Actor, EntityType, account_of
+from models.entity import CONSOLE_SESSION, Actor, EntityType, account_of
 from models.event import Event
 from models.facts import CONFIGURATION, CONSOLE_MARKERS, Facts
 from models.finding import Exhibits, evidence_of, who
@@ -35,11 +37,11 @@ from models.settings import Context
 
 MAX_PROFILES: Final = 250_000  # of a process that runs for years; the longest unseen go first
 UNSEEN_S: Final = 400 * DAY_S  # an entity that was not seen for so long is forgotten
+MAX_AT_HOME: Final = 65_536  # sessions of instances with address and client, known to be at home; then it starts over
 
 _PROFILE: Final = RowKind[Profile]("profile", Profile)
 _COVERAGE: Final = RowKind[int]("coverage", int)
 ANOMALY: Final = "behaviour-anomaly"  # a suppression of it says that what is strange may be learned
-MAX_AT_HOME: Final = 65_536  # sessions of instances with address and client, known to be at home; then it starts over
 
 _LONG_LIVED_KEY: Final = int(Facts.LONG_LIVED_KEY)
 _OF_A_KEY: Final = int(Facts.OF_A_KEY)
@@ -98,6 +100,7 @@ class BehaviourDesk:
         self.on_hour: Callable[[str, Habits], None] | None = (
             None  # told of each hour that is over, before it is learned
         )
+        self.begun: Counter[Origin] = Counter()  # sessions that began to act since this process did, for who measures
 
     def observe(self, event: Event, actor: Actor) -> bool:
         """Score and learn what an entity itself does; says whether anything may lie on the tray."""
@@ -112,6 +115,7 @@ class BehaviourDesk:
         session = profile.sessions.get(event.session_name)
         if session is None or at - session.last_at > SESSION_GAP_S or at > session.ends_at:
             session = profile.session_at(event.session_name, at)
+            self.begun[origin_of(event.facts)] += 1
         facts = event.facts
         found = self._find_out(event, actor, profile) if facts & _TELLING else _NOTHING
         is_worth_a_look = facts & ~session.facts or facts & self._facts or found.facts or event.api.key in self.calls
@@ -267,7 +271,9 @@ class BehaviourDesk:
 
     def _use_of_key(self, event: Event, profile: Profile) -> _Use:
         """Say what an event with a long-lived key brings to that key, which has not learnt of it yet."""
-        key_id = event.session_name if event.identity is None else event.identity.access_key_id or event.session_name
+        key_id = event.session_name
+        if key_id == CONSOLE_SESSION and (identity := event.identity) is not None:
+            key_id = identity.access_key_id or key_id
         key = profile.keys.get(key_id) or nameless(profile.keys)
         network = client = None
         if event.facts & Facts.DIRECT_CALL:  # else an AWS service calls from its own network, with its own client
@@ -333,7 +339,7 @@ class BehaviourDesk:
         """Say where an instance's session is used; None where that is known, and no news."""
         record = event.record
         known = actor.session_arn, record.source_ip_address, event.client.kind
-        if record.vpc_endpoint_id is not None or (known in self._at_home and not event.facts & _COPIED):
+        if (record.vpc_endpoint_id is not None or known in self._at_home) and not event.facts & _COPIED:
             return None
         network = self._context.network_of(event)
         is_office = self._context.is_known_network(record.source_ip_address)
@@ -403,9 +409,13 @@ class BehaviourDesk:
         """Note when the entity is next due, if any detector waits for time to pass."""
         if self._sweeping:
             state = BehaviourState(profile, None, 0, False, self.coverage_since, self._context)
-            due = (rule.detector.due_at(state) for rule in self._sweeping)
-            profile.next_due_at = min((at for at in due if at is not None and at > profile.swept_at), default=NEVER)
-            if profile.next_due_at != NEVER:
+            next_due_at = NEVER
+            for rule in self._sweeping:
+                due_at = rule.detector.due_at(state)
+                if due_at is not None and profile.swept_at < due_at < next_due_at:
+                    next_due_at = due_at
+            profile.next_due_at = next_due_at
+            if next_due_at != NEVER:
                 self._expect(profile)
 
     def _expect(self, profile: Profile) -> None:

@@ -147,8 +147,9 @@ class GrantsDesk:
 
 def account_of(event: Event) -> str:
     """Say under which account an event is filed: whose it was delivered to, else the actor's."""
-    identity = event.identity
-    return event.account_id or (identity.account_id if identity else None) or "unknown"
+    if (account_id := event.account_id) is None and (identity := event.identity) is not None:
+        account_id = identity.account_id
+    return account_id or "unknown"
 
 
 def _tables(account: AccountState) -> tuple[tuple[RowKind[Any], Tracked[Any]], ...]:

@@ -7,9 +7,11 @@ happens.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from heapq import heapify, heappop, heappush
 from typing import Any, Final, NamedTuple
 
+from models.desks.tray import Tray
 from models.detector import IncidentsState, OutlivedState, Rule
 from models.finding import Class, Draft, Finding, Who
 from models.incidents.chain import DAY_S, Part
@@ -71,6 +73,14 @@ class IncidentsDesk:
         self._waiting: dict[str, set[str]] = {}  # node of a lineage -> findings whose origin an edge to it may change
         self._groups: dict[str, set[str]] = {}  # root of a lineage -> findings that are, or were, stages
         self._written_now = -NEVER
+
+    def steps(self, tray: Tray) -> Iterator[Callable[[], None]]:
+        """List what is to be done with what desks handed on, in order: what is known of entities before what was found."""
+        yield from (partial(self.learn_class, each.arn, each.class_, each.tier) for each in tray.changes)
+        yield from (partial(self.learn_edge, each) for each in tray.edges)
+        yield from (partial(self.learn_switch, each) for each in tray.switches)
+        yield from (partial(self.learn_sighting, each) for each in tray.sightings)
+        yield from (partial(self.fold, each) for each in tray.drafts)
 
     def fold(self, draft: Draft) -> None:
         """Take in one draft: open its matter, add to it, or close it. What time it is, `pass_time` alone says."""
@@ -302,7 +312,7 @@ class IncidentsDesk:
             if edge.how == "CreateAccessKey":  # further back it is another key's story
                 return
             if edge.issuer.key and (switch := self.off_keys.off(edge.issuer.key, sighting.who.at)):
-                del self.off_keys.sightings[sighting.evidence.event_id]
+                self.off_keys.sightings.pop(sighting.evidence.event_id, None)
                 for rule in self._key_rules:
                     for draft in rule.fold(OutlivedState(switch, edge, sighting)):
                         self.fold(draft)

@@ -45,7 +45,7 @@ class Tray(Struct):
         return bool(self.drafts or self.edges or self.changes or self.switches or self.sightings or self.faults)
 
     def clear(self) -> None:
-        """Empty it."""
+        """Let go what was handed on."""
         for each in (self.drafts, self.edges, self.changes, self.switches, self.sightings, self.faults):
             each.clear()
 

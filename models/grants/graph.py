@@ -91,9 +91,11 @@ class Graph(Struct):
     """The rows of one account, by ARN."""
 
     rows: Tracked[Row] = field(default_factory=Tracked)
+    edits: int = 0  # how often it changed: what follows from all of it is worked out anew only then
 
     def apply(self, edits: Mapping[str, Row | None]) -> None:
         """Learn what a change leaves: a row for each ARN, or none where it is gone."""
+        self.edits += 1 if edits else 0
         for arn, row in edits.items():
             self.rows.pop(arn, None)
             if row is not None:

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import click
 
-from streams.options import load_settings, settings_option
+from streams.options import kafka_option, listen_option, load_settings, settings_option
 from streams.output import Unusable, say
 
 
 @click.command()
 @settings_option
-@click.option("--kafka", metavar="HOST:PORT", help="Brokers, with commas between; the settings' if not given.")
+@kafka_option
 @click.option(
     "--state",
     metavar="DIR",
@@ -22,8 +22,9 @@ from streams.output import Unusable, say
     show_default=True,
     help="Where this worker keeps its copy of state; each worker has one of its own.",
 )
+@listen_option
 @click.option("-q", "--quiet", is_flag=True, help="Only errors on stderr.")
-def worker(settings: Path | None, kafka: str | None, state: Path, quiet: bool) -> None:
+def worker(settings: Path | None, kafka: str | None, state: Path, listen: tuple[str, int], quiet: bool) -> None:
     """Detect in a stream, over Kafka.
 
     Reads CloudTrail from its topic, keeps what it knows in Kafka and in DIR, and writes each change of a finding to the
@@ -36,19 +37,28 @@ def worker(settings: Path | None, kafka: str | None, state: Path, quiet: bool) -
         from streams.worker import Worker  # noqa: PLC0415 - an extra, and slow to load
     except ImportError:
         raise Unusable("needs the extra `stream`: pip install 'rolehawk[stream]'") from None
+    from models.settings import SettingsError  # noqa: PLC0415
     from streams.kafka import Cluster, KafkaUnusableError  # noqa: PLC0415
+    from streams.metrics import Metrics, served  # noqa: PLC0415
+    from streams.networks import opened  # noqa: PLC0415
+    from streams.topics import prepare  # noqa: PLC0415
 
     try:
         state.mkdir(parents=True, exist_ok=True)
         cluster = Cluster.of(found, kafka)
-        made = Worker(found, cluster, state)
-        made.prepare()
+        prepare(cluster, found.stream)
+        metrics = Metrics()
+        with opened(found.networks) as locate, served(metrics, *listen) as port:
+            made = Worker(found, cluster, state, metrics, locate)
+            if not quiet:
+                if settings_file:
+                    say(f"settings    {settings_file}")
+                say(f"worker      {', '.join(cluster.bootstrap)}, {found.stream.shards} shards, state in {state}")
+                say(f"metrics     http://{listen[0]}:{port}/metrics")
+            made.run()
+    except SettingsError as error:
+        raise Unusable(str(error)) from None
     except KafkaUnusableError as error:
         raise Unusable(f"worker: {error}") from None
     except OSError as error:
-        raise Unusable(f"{error.filename or state}: {error.strerror or error}") from None
-    if not quiet:
-        if settings_file:
-            say(f"settings    {settings_file}")
-        say(f"worker      {', '.join(cluster.bootstrap)}, {found.stream.shards} shards, state in {state}")
-    made.run()
+        raise Unusable(f"{error.filename or f'{listen[0]}:{listen[1]}'}: {error.strerror or error}") from None

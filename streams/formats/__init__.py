@@ -12,14 +12,15 @@ from typing import Any, Final, Literal, cast
 
 from streams.terminal import Screen
 
-What = Literal["findings", "principals", "detectors", "explanations", "weaknesses", "differences"]
+What = Literal["findings", "reports", "principals", "detectors", "explanations", "weaknesses", "differences"]
 Write = Callable[[list[Any], Screen], Iterator[str]]
 
 FORMATS: Final[dict[What, tuple[str, ...]]] = {
     "findings": ("table", "jsonl", "csv", "ocsf"),
+    "reports": ("html",),
     "principals": ("table", "jsonl", "csv"),
     "detectors": ("table", "jsonl", "markdown"),
-    "explanations": ("table", "jsonl"),
+    "explanations": ("table", "jsonl", "html"),
     "weaknesses": ("table", "jsonl"),
     "differences": ("table", "jsonl"),
 }

@@ -5,9 +5,10 @@ Every string goes through `visible` and into a Text: nothing of the data is ever
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from io import StringIO
-from typing import Final
+from typing import Any, Final
 
 from rich.console import Console, RenderableType
 from rich.text import Text
@@ -16,6 +17,8 @@ from models.finding import Finding, Severity
 from streams.terminal import Screen, visible
 
 SHORT_ID: Final = 12  # characters of a finding's id where there is no room for all 32
+
+_COMMAND: Final = re.compile(r" md/command#\S+")
 
 # Sixteen colours, so that the terminal's own theme decides; always beside the spelled word.
 SEVERITY_STYLES: Final = {
@@ -86,9 +89,19 @@ def short_name(arn: str, account_id: str | None) -> str:
     return visible(f"{name}{foreign}" if partition == "aws" else f"{name}{foreign} ({partition})")
 
 
+def client_name(user_agent: str) -> str:
+    """Name a client: the AWS CLI writes each command into its name, and is one client all the same."""
+    return visible(_COMMAND.sub("", user_agent))
+
+
 def minute(instant: str) -> str:
     """Cut an instant to its minute."""
     return visible(instant[:16].replace("T", " "))
+
+
+def second(instant: str) -> str:
+    """Show an instant to its second."""
+    return visible(instant.removesuffix("Z").replace("T", " "))
 
 
 def short_id(finding: Finding) -> str:
@@ -99,3 +112,16 @@ def short_id(finding: Finding) -> str:
 def counted(number: int, noun: str) -> str:
     """Write a number with its noun."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def spelled(value: Any) -> str:  # noqa: ANN401 - whatever a detector saw
+    """Write a value as people do: yes and no, lists with commas, none as a dash."""
+    if value is None or value in ([], ()):
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ("; " if isinstance(value[0], dict) else ", ").join(map(spelled, value))
+    if isinstance(value, dict):
+        return ", ".join(f"{visible(str(key)).replace('_', ' ')} {spelled(each)}" for key, each in value.items())
+    return visible(str(value))

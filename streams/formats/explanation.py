@@ -5,7 +5,6 @@ Sections stand one under another at every width; a wider screen shows more of ea
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from itertools import groupby
 from typing import Any, Final
@@ -21,7 +20,18 @@ from models.explanation import HOUR_S, Explanation, Related, Step
 from models.finding import Evidence, Finding
 from models.incidents.lineage import Hop
 from models.record import iso
-from streams.formats.drawing import badge, counted, minute, rendered, short_name, stack, standing
+from streams.formats.drawing import (
+    badge,
+    client_name,
+    counted,
+    minute,
+    rendered,
+    second,
+    short_name,
+    spelled,
+    stack,
+    standing,
+)
 from streams.terminal import Screen, shorten, visible
 
 WIDE: Final = 120  # columns from which an event shows its client
@@ -33,7 +43,6 @@ GAP: Final = 2
 CLOCK: Final = 8
 ADDRESS: Final = 39  # columns of the longest IPv6 address
 REGION: Final = 14
-_COMMAND: Final = re.compile(r" md/command#\S+")
 CLASS_STYLES: Final = {"human": "green", "workload": "blue", "service": "blue", "agent": "magenta"}
 
 
@@ -64,7 +73,7 @@ def _story(told: Explanation, width: int) -> Iterator[RenderableType]:
 def _head(finding: Finding) -> Iterator[RenderableType]:
     yield Text.assemble(badge(finding.severity), "  ", (visible(finding.title), "bold"))
     yield Text(f"{visible(finding.detector)}, {standing(finding)}, revision {finding.revision}", "dim")
-    yield Text(f"from {_second(finding.opened_at)} to {_second(finding.updated_at)} UTC", "dim")
+    yield Text(f"from {second(finding.opened_at)} to {second(finding.updated_at)} UTC", "dim")
     yield Text(f"id {visible(finding.finding_id)}", "dim")
     yield Text("")
     yield _prose(finding.summary)
@@ -124,7 +133,7 @@ def _hop(hop: Hop, finding: Finding, width: int) -> Text:
     class_ = "" if hop.class_ == "unknown" else f"  {_short(hop.class_)}"
     name = shorten(short_name(hop.arn, finding.account_id), width - len(class_))
     label = Text.assemble((name, "bold"), (class_, CLASS_STYLES.get(hop.class_, "dim")))
-    facts = (hop.how, "" if hop.at is None else _second(iso(hop.at)), hop.event_id and f"event {hop.event_id}")
+    facts = (hop.how, "" if hop.at is None else second(iso(hop.at)), hop.event_id and f"event {hop.event_id}")
     lines = _filled([visible(fact) for fact in facts if fact], width)
     return stack(label, *(Text(shorten(line, width), "dim") for line in lines))
 
@@ -191,7 +200,7 @@ def _evidence(finding: Finding, width: int) -> RenderableType:
     call_width = width - 19 - 36 - 2 * GAP
     for each in finding.evidence:
         grid.add_row(
-            Text(_second(each.event_time)),
+            Text(second(each.event_time)),
             Text(shorten(visible(each.event_name), max(call_width, 12))),
             Text(shorten(visible(each.event_id), 36), "dim"),
         )
@@ -204,9 +213,8 @@ def _evidence(finding: Finding, width: int) -> RenderableType:
 
 
 def _clients(evidence: list[Evidence]) -> list[str]:
-    """Name each client once; the AWS CLI writes its command into its name."""
-    agents = (each.user_agent for each in evidence if each.user_agent)
-    return list(dict.fromkeys(visible(_COMMAND.sub("", agent)) for agent in agents))
+    """Name each client once."""
+    return list(dict.fromkeys(client_name(each.user_agent) for each in evidence if each.user_agent))
 
 
 def _values(values: dict[str, Any], width: int) -> RenderableType:
@@ -215,22 +223,9 @@ def _values(values: dict[str, Any], width: int) -> RenderableType:
         return Text("nothing in particular", "dim")
     label_width = min(max(len(visible(key)) for key in values), width // 2) + GAP
     pairs = [
-        (shorten(visible(key.replace("_", " ")), label_width), Text(_spelled(value))) for key, value in values.items()
+        (shorten(visible(key.replace("_", " ")), label_width), Text(spelled(value))) for key, value in values.items()
     ]
     return Constrain(_pairs(pairs), PROSE)
-
-
-def _spelled(value: Any) -> str:  # noqa: ANN401 - whatever a detector saw
-    """Write a value as people do: yes and no, lists with commas, none as a dash."""
-    if value is None or value in ([], ()):
-        return "-"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, list | tuple):
-        return ("; " if isinstance(value[0], dict) else ", ").join(map(_spelled, value))
-    if isinstance(value, dict):
-        return ", ".join(f"{visible(str(key)).replace('_', ' ')} {_spelled(each)}" for key, each in value.items())
-    return visible(str(value))
 
 
 def _related(findings: list[Related], width: int) -> RenderableType:
@@ -272,7 +267,3 @@ def _call(step: Step) -> str:
 def _short(word: str) -> str:
     """Keep what is a word or two within bounds, should it be more."""
     return shorten(visible(word), 24)
-
-
-def _second(instant: str) -> str:
-    return visible(instant.removesuffix("Z").replace("T", " "))

@@ -1,4 +1,4 @@
-"""Trails in files: folders walked, globs, stdin; gzip of any number of members, plain; large files in pieces.
+"""Trails in files: folders walked, globs, stdin, buckets; gzip of any number of members, plain; large files in pieces.
 
 What a file is, is told by its content. A file that was found by walking a folder and could not be JSON at all (a
 README beside the trail) is left out and counted; one that was named is rejected.
@@ -11,7 +11,8 @@ import stat
 import sys
 from collections.abc import Callable, Iterator
 from glob import iglob
-from typing import BinaryIO, Final, cast
+from io import BytesIO
+from typing import Final, cast
 
 from isal import igzip_lib
 from isal.igzip_lib import DECOMP_GZIP, IgzipDecompressor
@@ -19,6 +20,9 @@ from msgspec import Struct
 
 from models.record import epoch
 from models.trail import PIECE, Batch, Rejected, TrailReader, earliest_time, is_json, pieces
+from streams.sources import s3
+from streams.sources.aws import AwsError
+from streams.sources.s3 import Readable
 
 STDIN: Final = "-"
 PEEK: Final = 16_384  # bytes read of a file to see when its events begin
@@ -34,11 +38,12 @@ OnBytes = Callable[[int], None]
 
 
 class Source(Struct, frozen=True):
-    """One file, or stdin."""
+    """One file, an object of a bucket, or stdin."""
 
     name: str
     is_named: bool  # named by whoever asked, not found by walking
     size: int  # bytes on disk; 0 for stdin
+    begins_at: int | None = None  # when its events begin, as far as its name says
 
 
 class Unopened(Struct, frozen=True):
@@ -51,13 +56,21 @@ class Unopened(Struct, frozen=True):
 def find(paths: list[str]) -> tuple[list[Source], list[Unopened]]:
     """List the files behind paths, each once, in the order of their names within a path; and what leads nowhere.
 
-    A path is a file, a folder (walked; links to folders are not followed), a glob, or ``-`` for stdin.
+    A path is a file, a folder (walked; links to folders are not followed), a glob, ``s3://bucket/prefix``, or ``-`` for
+    stdin.
     """
-    found: dict[tuple[int, int], Source] = {}  # by device and inode: a link to a file is that file
+    found: dict[tuple[int, int] | str, Source] = {}  # by device and inode: a link to a file is that file
     missing: list[Unopened] = []
     for path in paths:
         if path == STDIN:
             found.setdefault((0, 0), Source(STDIN, True, 0))
+            continue
+        if path.startswith(s3.SCHEME):
+            try:
+                for each in s3.listed(path):
+                    found.setdefault(each.url, Source(each.url, each.url == path, each.size, each.begins_at))
+            except AwsError as error:
+                missing.append(Unopened(path, str(error)))
             continue
         names = [path] if os.path.lexists(path) else sorted(iglob(path, recursive=True))  # noqa: PTH207 - may be absolute
         if not names:
@@ -98,22 +111,30 @@ def _walk(
 class FileReader:
     """Reads files into batches of events; counts files, and those that were left out.
 
-    ``asked_for`` names the calls whose parameters are kept (`models.event.EventReader`).
+    ``asked_for`` names the calls whose parameters are kept (`models.event.EventReader`); ``with_contents`` keeps the
+    records as they were written as well.
     """
 
     def __init__(
-        self, on_bytes: OnBytes | None = None, piece: int = PIECE, asked_for: frozenset[str] | None = None
+        self,
+        on_bytes: OnBytes | None = None,
+        piece: int = PIECE,
+        asked_for: frozenset[str] | None = None,
+        *,
+        with_contents: bool = False,
     ) -> None:
         self.files = 0
         self.others: list[str] = []  # found by walking, and no trail
-        self._trail = TrailReader(asked_for)
+        self.error: OSError | None = None  # what kept the last one from being read to its end
+        self._trail = TrailReader(asked_for, with_contents=with_contents)
         self._on_bytes = on_bytes
         self._piece = piece
 
-    def read(self, source: Source) -> Iterator[Batch]:
-        """Read one file, piece by piece; what cannot be read is in the batches."""
+    def read(self, source: Source, opened: Readable | None = None) -> Iterator[Batch]:
+        """Read one file, piece by piece, opened by now or not; what cannot be read is in the batches."""
         self.files += 1
-        stream = _Inflated(source, self._on_bytes)
+        self.error = None
+        stream = _Inflated(source, self._on_bytes, opened)
         number, is_first = 1, True
         for piece in pieces(stream, self._piece):
             if is_first and not is_json(piece[:PEEK]):
@@ -127,6 +148,7 @@ class FileReader:
             batch = self._trail.read(piece, source.name, number)
             number += batch.count
             yield batch
+        self.error = stream.error
         if stream.fault:
             reason = f"{stream.fault}; {number - 1:,} records before it were read"
             yield Batch(count=1, rejected=[Rejected(source.name, 0, "", reason, b"")])
@@ -137,8 +159,22 @@ def inflated(source: Source) -> Iterator[bytes]:
     return iter(_Inflated(source, None))
 
 
+def inflate(value: bytes, most: int) -> tuple[bytes, str]:
+    """Decompress bytes if they are gzip, to so many bytes at most; gives them, and what was wrong."""
+    stream = _Inflated(Source("", False, len(value)), None, BytesIO(value))
+    chunks: list[bytes] = []
+    size = 0
+    for chunk in stream:
+        if (size := size + len(chunk)) > most:
+            return b"", f"more than {most:,} bytes once it is decompressed"
+        chunks.append(chunk)
+    return b"".join(chunks), stream.fault
+
+
 def begins_at(source: Source) -> int | None:
     """Say when the events at the start of a file begin; None where nothing tells."""
+    if source.begins_at is not None:
+        return source.begins_at
     try:
         with open(source.name, "rb", buffering=0) as file:  # noqa: PTH123 - as in `_walk`
             start = file.read(PEEK)
@@ -159,22 +195,32 @@ def begins_at(source: Source) -> int | None:
 class _Inflated:
     """The content of a file, decompressed if it is gzip, in chunks; says afterwards what was wrong with it."""
 
-    def __init__(self, source: Source, on_bytes: OnBytes | None) -> None:
+    def __init__(self, source: Source, on_bytes: OnBytes | None, opened: Readable | None = None) -> None:
         self.fault = ""
+        self.error: OSError | None = None  # what kept it from being read, where that is not in the bytes themselves
         self._source = source
         self._on_bytes = on_bytes
+        self._opened = opened
 
     def __iter__(self) -> Iterator[bytes]:
         try:
+            if self._opened is not None:
+                yield from self._content(self._opened)
+                return
             if self._source.name == STDIN:
                 yield from self._content(sys.stdin.buffer)
+                return
+            if self._source.name.startswith(s3.SCHEME):
+                with s3.Body(self._source.name) as body:
+                    yield from self._content(body)
                 return
             with open(self._source.name, "rb") as file:  # noqa: PTH123 - as in `_walk`
                 yield from self._content(file)
         except OSError as error:
+            self.error = error
             self.fault = f"could not be read: {error.strerror or error}"
 
-    def _content(self, file: BinaryIO) -> Iterator[bytes]:
+    def _content(self, file: Readable) -> Iterator[bytes]:
         chunk = self._next(file)
         if not chunk.startswith(_GZIP):
             while chunk:
@@ -204,7 +250,7 @@ class _Inflated:
         if not unzip.eof:
             self.fault = "gzip ends early"
 
-    def _next(self, file: BinaryIO) -> bytes:
+    def _next(self, file: Readable) -> bytes:
         chunk = file.read(_CHUNK)
         if self._on_bytes is not None and chunk:
             self._on_bytes(len(chunk))

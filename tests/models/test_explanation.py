@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from models.event import Event
-from models.explanation import MAX_STEPS, choose, explain, rooted, timeline_of
+from models.explanation import MAX_STEPS, choose, explain, explain_each, rooted, timeline_of
 from models.finding import ActorView, Finding
 from models.incidents.lineage import Hop
 from tests.records import Json, events_of, findings, instance_call, record, role, sign_in, user
@@ -143,3 +143,13 @@ def test_a_chain_and_its_parts_name_each_other(finding: Finding, events: list[Ev
     assert told.what_to_do.startswith("Ask the person")
     assert told.known_gaps
     assert [(each.id, each.name) for each in told.attack] == [("T1078.004", "Cloud Accounts")]
+
+
+def test_many_stories_are_told_in_one_pass() -> None:
+    """Told together, stories are what each is alone; the events are gone through once."""
+    trail = [*TRAIL, *(sign_in(None, n / 2, outcome="Failure", sourceIPAddress="192.0.2.9") for n in range(14))]
+    found = findings(trail)
+    assert len(found) >= 3
+    lineages = {each.finding_id: alone(each) for each in found if each.actor.arn is not None}
+    together = explain_each(found, found, lineages, iter(events_of(trail)))
+    assert together == [explain(each, found, lineages.get(each.finding_id, []), events_of(trail)) for each in found]

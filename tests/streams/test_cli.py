@@ -362,6 +362,37 @@ def test_explain_is_a_page_on_a_terminal(trail: Path, tmp_path: Path) -> None:
     assert "\x1b[1;31mHIGH" in coloured
 
 
+def test_the_report_is_one_page(trail: Path, tmp_path: Path) -> None:
+    """`--format html` has both findings with what happened around them; the same trail makes the same bytes."""
+    for name in ("one.html", "two.html"):
+        assert rolehawk("replay", trail, "--format", "html", "-o", name, cwd=tmp_path).returncode == 0
+    page = (tmp_path / "one.html").read_text()
+    assert page == (tmp_path / "two.html").read_text()
+    assert page.startswith("<!doctype html>")
+    assert page.count("<article") == page.count("<details open>") == 2
+    assert "1 file, 7 events" in page
+
+
+def test_the_report_chooses_as_the_table_does(trail: Path, tmp_path: Path) -> None:
+    """Filters choose findings and principals; --fail-on judges what is shown; stdin is not read twice."""
+    erin = rolehawk("replay", trail, "--format", "html", "--entity", "*user/erin", "--fail-on", "medium", cwd=tmp_path)
+    assert erin.returncode == 1
+    page = erin.stdout.decode()
+    assert page.count("<article") == 1
+    assert "1 principal" in page
+    piped = rolehawk("replay", "-", "--format", "html", cwd=tmp_path, stdin=trail.read_bytes()).stdout.decode()
+    assert piped.count("<article") == 2
+    assert "<details open>" not in piped
+
+
+def test_a_story_is_a_page_too(trail: Path, tmp_path: Path) -> None:
+    """`explain --format html` writes the one story."""
+    (finding, _) = rows(rolehawk("replay", trail, cwd=tmp_path))
+    page = rolehawk("explain", finding["finding_id"], trail, "--format", "html", cwd=tmp_path).stdout.decode()
+    assert page.count("<article") == 1
+    assert "<details open>" in page
+
+
 def test_explain_names_candidates(trail: Path, tmp_path: Path) -> None:
     """Where no finding has that id, those that there are get named; nothing goes to stdout, no file is made."""
     done = rolehawk("explain", "000000", trail, "-q", "-o", "story", cwd=tmp_path)
@@ -697,7 +728,7 @@ def test_when_refuses(text: str) -> None:
 
 def result_of(engine: Engine, **summary: Any) -> Result:
     """Make a result as a replay would give it."""
-    return Result(engine.findings(), engine.principals(), Summary(**summary))
+    return Result(engine.findings(), engine.principals(), Summary(**summary), engine)
 
 
 def test_summary_says_all_there_is_to_say() -> None:

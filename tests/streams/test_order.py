@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from models.event import Event, in_order
 from models.record import epoch
 from streams import order
-from streams.order import DisorderError, Merge, Once, SpillSort
+from streams.order import DisorderError, Merge, Once, Records, SpillSort
 from tests.records import START, events_of, instance_call, record, user
 
 
@@ -35,7 +35,7 @@ def keys(events: list[Event]) -> list[tuple[int, int, str]]:
 
 def spilled(events: list[Event], max_held: int) -> list[Event]:
     """Sort events that come in small lists."""
-    with SpillSort(max_held) as spill:
+    with SpillSort(Records(), max_held) as spill:
         for at in range(0, len(events), 7):
             spill.add(events[at : at + 7])
         return list(chain.from_iterable(spill.batches()))
@@ -59,7 +59,7 @@ def test_nothing_spilled_is_left_behind(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
     def interrupted() -> None:
-        with SpillSort(1) as spill:
+        with SpillSort(Records(), 1) as spill:
             spill.add(many(10))
             assert len(list(tmp_path.rglob("run-*"))) == 1
             raise KeyboardInterrupt
@@ -79,7 +79,7 @@ def in_files(events: list[Event], size: int) -> list[list[Event]]:
 
 def test_the_merge_restores_the_order_of_files_that_overlap() -> None:
     """Files of several accounts that overlap for hours come out as one sorted trail, and long before the end."""
-    merge = Merge()
+    merge: Merge[Event] = Merge()
     series = [many(400, seed) for seed in range(5)]
     files = sorted(
         (file for events in series for file in in_files(events, 40)), key=lambda file: min(e.at for e in file)
@@ -98,7 +98,7 @@ def test_the_merge_restores_the_order_of_files_that_overlap() -> None:
 
 def test_the_merge_says_when_it_cannot() -> None:
     """An event older than what was passed on, or more than it may hold, is disorder; nothing is passed on wrongly."""
-    merge = Merge()
+    merge: Merge[Event] = Merge()
     events = many(100, span_minutes=600)
     merge.add(events[10:])
     list(merge.released(epoch(START) + 10 * 3600))

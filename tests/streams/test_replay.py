@@ -16,7 +16,7 @@ from models.settings import Settings
 from models.trail import Rejected
 from streams import order
 from streams import replay as replaying
-from streams.replay import Result, replay
+from streams.replay import Result, Span, replay
 from tests.records import ACCOUNT, Json, instance_call, record, role, root, sign_in, user
 
 STORY: list[Json] = [
@@ -131,7 +131,7 @@ def test_read_since_leaves_out_what_came_before(tmp_path: Path) -> None:
     trail = written(tmp_path / "trail", STORY, 100)
     whole = found(trail)
     assert whole.summary.last_at is not None
-    result = found(trail, read_since=whole.summary.last_at)
+    result = found(trail, span=Span(since=whole.summary.last_at))
     assert result.summary.events == 1
     assert result.findings == []
 

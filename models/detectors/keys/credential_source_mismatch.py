@@ -36,7 +36,9 @@ class CredentialSourceMismatch(Detector[BehaviourState], frozen=True, kw_only=Tr
     def observe(self, event: Event, state: BehaviourState) -> Iterable[Draft]:
         """Yield a draft for each call whose client has the instance's credentials by another way."""
         place, session = state.place, state.session
-        if place is None or place.where == "outside" or session is None or not event.facts & Facts.COPIED_CREDENTIALS:
+        if place is None or place.where == "outside" or session is None:
+            return
+        if not event.facts & Facts.COPIED_CREDENTIALS or event.facts & Facts.PRESIGNED:
             return
         role, instance, source = cut(state.profile.arn.rsplit("/", 1)[-1]), cut(session.name), event.client.source
         yield self.draft(

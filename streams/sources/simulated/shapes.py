@@ -322,7 +322,7 @@ def template(
         **(_denial(call) if denied else {}),
         **({"errorCode": call.error_code} if call.error_code else {}),
         **({"errorMessage": call.error_message} if call.error_message else {}),
-        "requestParameters": None if denied else call.request,
+        "requestParameters": None if denied and call.source not in _KEEPS_WHAT_WAS_DENIED else call.request,
         "responseElements": None if denied else call.response,
         **({"additionalEventData": call.additional} if call.additional is not None else {}),
         **({} if sign_in else {"requestID": "<request_id>"}),
@@ -352,6 +352,8 @@ _DENIALS: Final = {
 }
 
 
+# Services whose records of refused calls hold the parameters all the same, in the recorded trails that were looked at.
+_KEEPS_WHAT_WAS_DENIED: Final = frozenset({"ec2", "guardduty"})
 # Services whose records hold no TLS details in the recorded trails that were looked at.
 _WITHOUT_TLS: Final = frozenset({"cloudformation", "dynamodb", "eks", "guardduty", "health", "sqs"})
 

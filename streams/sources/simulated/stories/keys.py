@@ -103,8 +103,11 @@ def instance_credentials_outside(stage: Stage) -> list[Made]:
 
 
 def credential_source_mismatch(stage: Stage) -> list[Made]:
-    """On the instance itself somebody copies its credentials into the environment and works with them."""
-    at = stage.moment(0.5)
+    """On the instance itself somebody copies its credentials into the environment and works with them.
+
+    Clients say where they have their credentials from since the new era alone.
+    """
+    at = stage.moment(0.5, era="new")
     workload, made = stage.workload("ec2")
     session = workload.new_session()
     made += workload.work(stage.rng, at - 2 * HOUR, session) + workload.work(stage.rng, at - 10 * MINUTE, session)

@@ -57,7 +57,7 @@ def roles_tried(count: int, by: Json, minutes: float = 0) -> list[Json]:
 
 
 ROBOT, ERIN = role("batch", "task-1"), role("AWSReservedSSO_Dev_0123456789abcdef", "erin@example.com")
-READ_ALL = {"eventSource": "iam.amazonaws.com"}
+READ_ALL: Json = {"eventSource": "iam.amazonaws.com"}
 POSITIVE = denied(12, ROBOT)
 NEAR_MISS = [
     *denied(9, role("other", "task-1")),
@@ -125,7 +125,7 @@ def test_console_pages_are_silent(fields: Json) -> None:
 
 def test_a_shell_in_the_console_is_no_page() -> None:
     """What somebody types into CloudShell counts."""
-    shell = {
+    shell: Json = {
         "sessionCredentialFromConsole": "true",
         "userAgent": "aws-cli/2.15.1 Python/3.11.6 Linux/6.1.66 exec-env/CloudShell command/s3.ls",
     }
@@ -157,6 +157,19 @@ def test_retries_and_duplicates_count_once() -> None:
     """The same denial over and over is one; events delivered twice are one matter."""
     assert findings([each for each in denied(5, ROBOT) for _ in range(10)], only=NAME) == []
     assert len(findings([*POSITIVE, *POSITIVE], only=NAME)) == 1
+
+
+def test_what_was_refused_is_told_by_its_parameters() -> None:
+    """EC2's message names no instance, but its parameters do; a retry with a new token is the same call again."""
+    common: Json = {"eventSource": "ec2.amazonaws.com", "errorCode": "Client.UnauthorizedOperation",
+              "errorMessage": "User: somebody is not authorized to perform: ec2:GetPasswordData on resource: arn:aws:ec2:eu-west-1:111122223333:instance/*"}  # fmt: skip
+    many = [
+        record("GetPasswordData", ROBOT, n / 60, requestParameters={"instanceId": f"i-{n}"}, **common)
+        for n in range(20)
+    ]
+    assert [each.evidence_count for each in findings(many, only=NAME)] == [6]
+    tries = [record("RunInstances", ROBOT, n / 60, requestParameters={"imageId": "ami-1", "clientToken": f"t-{n}"}, **common) for n in range(40)]  # fmt: skip
+    assert findings(tries, only=NAME) == []
 
 
 def test_old_shapes_and_missing_fields() -> None:

@@ -47,7 +47,7 @@ NEAR_MISS = [
     issued(),
     used(10),
     used(50),
-    switched(60),
+    switched(61),
     used(63),
     used(90, {**user("robot"), "accessKeyId": "ASIAEXAMPLE000000002"}),
     used(90, {**user("other"), "accessKeyId": "ASIAEXAMPLE000000003"}),
@@ -133,11 +133,13 @@ def test_state_round_trips_and_is_bounded() -> None:
     assert engine.incidents.off_keys.switches
     assert engine.incidents.off_keys.sightings
     again = Engine(rules(only=NAME), on_fault=raise_fault)
-    again.restore(engine.snapshot())
+    again.restore(list(engine.changes()))
     again.feed(events_of([used(80)]))
     assert len(again.findings()) == 1
     again.tick(again.now + 3 * 86_400)
-    assert again.incidents.off_keys == OffKeys()
+    again.forget()
+    assert not again.incidents.off_keys.switches
+    assert not again.incidents.off_keys.sightings
     off = OffKeys()
     for n in range(MAX_KEYS + 50):
         off.learn_switch(KeySwitch(f"AKIA{n}", "arn", "user", None, n, False, "disabled", None))

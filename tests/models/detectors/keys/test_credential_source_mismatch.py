@@ -46,6 +46,12 @@ def test_outside_says_more() -> None:
     assert [each.detector for each in findings([*AT_HOME, stolen])] == ["instance-credentials-outside"]
 
 
+def test_through_an_endpoint() -> None:
+    """Behind a VPC endpoint it is the same."""
+    call = instance_call(0, userAgent=client("g"), sourceIPAddress="10.0.3.7", vpcEndpointId="vpce-0a1b2c3d")
+    assert len(findings([call], only=NAME)) == 1
+
+
 def test_as_the_first_thing_seen() -> None:
     """An instance that is seen like this from the first event on is found at once."""
     assert len(findings([instance_call(0, userAgent=client("g"))], only=NAME)) == 1

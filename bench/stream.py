@@ -1,0 +1,296 @@
+"""How fast the worker is, beside replay and beside a bare consumer, on a real broker in the same run.
+
+    python -m bench.stream [--events 200000] [--entities 2000] [--pairs 3] [--shards 4]
+
+Each process's CPU time is read from the kernel, from the moment at which it waits for work to the one at which all is
+acknowledged. What is quoted is the median. The broker has its own process and counts for nobody.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any, Final, NamedTuple
+from zlib import crc32
+
+from isal import igzip
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.admin import KafkaAdminClient
+
+from bench import trail
+from models.event import Event, EventReader
+from models.record import decode_log_file, encode
+from models.settings import Settings, parse_settings
+from models.trail import pieces
+from streams.broker import Broker
+from streams.filing import decode_filed
+from streams.kafka import Cluster
+from streams.order import Merge
+from streams.sources.files import begins_at, find, inflated
+from streams.topics import prepare
+
+ROOT: Final = Path(__file__).parents[1]
+DAYS: Final = 3
+BATCH: Final = 500
+SINGLE: Final = 20_000  # events sent one a message
+TARGET, LIMIT = 0.40, 0.25
+SETTLE_S: Final = 12.0  # for workers to start and to join
+_TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
+Message = tuple[int, bytes]  # partition and value
+
+
+class Run(NamedTuple):
+    """What one process took."""
+
+    cpu_us: float  # per event
+    wall_us: float
+
+
+class Topics:
+    """Topics and settings of one group of workers."""
+
+    def __init__(self, broker: Broker, folder: Path, name: str, shards: int, *, filed: str | None = None) -> None:
+        self.name, self.bootstrap, self.folder = name, broker.bootstrap, folder
+        self.idle_s = 0.0  # CPU time of a worker that has started and waits
+        self.names = {role: f"{name}-{role}" for role in ("cloudtrail", "filed", "drafts", "findings", "rejected")}
+        if filed is not None:
+            self.names["filed"] = filed
+        self.file = folder / f"{name}.toml"
+        topics = "\n".join(f'{role} = "{topic}"' for role, topic in self.names.items())
+        self.file.write_text(f'[stream]\ngroup = "{name}"\nshards = {shards}\n[stream.topics]\n{topics}\n')
+        self.settings: Settings = parse_settings(self.file.read_text())
+        prepare(Cluster.of(self.settings, self.bootstrap), self.settings.stream)
+
+    def start(self, number: int = 0) -> subprocess.Popen[bytes]:
+        """Start a worker, and give it time to join."""
+        command = [
+            str(Path(sys.executable).with_name("rolehawk")),
+            "worker",
+            "--listen",
+            "127.0.0.1:0",
+            "--settings",
+            str(self.file),
+        ]
+        state = str(self.folder / f"{self.name}-{number}")
+        return subprocess.Popen([*command, "--kafka", self.bootstrap, "--state", state, "-q"])
+
+    def left(self, role: str) -> int:
+        """Count messages that are not acknowledged."""
+        admin = KafkaAdminClient(bootstrap_servers=self.bootstrap)
+        committed = admin.list_group_offsets(self.name)[self.name]
+        admin.close()
+        ends = ends_of(self.bootstrap, self.names[role])
+        return sum(end - max(committed[each].offset if each in committed else 0, 0) for each, end in ends.items())
+
+    def work_off_what_is_there(self, count: int, roles: tuple[str, ...], idle_s: float) -> Run:
+        """Start a worker on topics that are full, and say what it took beyond what starting takes."""
+        process, began_s = self.start(), time.monotonic()
+        time.sleep(SETTLE_S)
+        while any(self.left(role) for role in roles):
+            time.sleep(0.3)
+        took = Run((cpu_s(process.pid) - idle_s) / count * 1e6, (time.monotonic() - began_s) / count * 1e6)
+        process.terminate()
+        process.wait()
+        return took
+
+    def work_off(self, messages: Iterator[Message], count: int, roles: tuple[str, ...], workers: int = 1) -> Run:
+        """Start workers, let them wait for work, give it to them, and say what it took until all is acknowledged."""
+        processes = [self.start(number) for number in range(workers)]
+        time.sleep(SETTLE_S)
+        before_s, began_s = sum(cpu_s(each.pid) for each in processes), time.monotonic()
+        self.idle_s = before_s / workers
+        produce(self.bootstrap, self.names["cloudtrail"], messages)
+        while any(self.left(role) for role in roles):
+            time.sleep(0.3)
+        took = Run(
+            (sum(cpu_s(each.pid) for each in processes) - before_s) / count * 1e6,
+            (time.monotonic() - began_s) / count * 1e6,
+        )
+        for each in processes:
+            each.terminate()
+        for each in processes:
+            each.wait()
+        return took
+
+
+def cpu_s(process_id: int) -> float:
+    """Say how much CPU time a process has had."""
+    fields = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
+
+
+def ends_of(bootstrap: str, topic: str) -> dict[TopicPartition, int]:
+    """Say how many messages each partition of a topic has had."""
+    consumer = KafkaConsumer(bootstrap_servers=bootstrap)
+    partitions = [TopicPartition(topic, each) for each in consumer.partitions_for_topic(topic)]
+    ends: dict[TopicPartition, int] = consumer.end_offsets(partitions)
+    consumer.close()
+    return ends
+
+
+def produce(bootstrap: str, topic: str, messages: Iterator[Message]) -> None:
+    """Write messages, all acknowledged."""
+    producer = KafkaProducer(bootstrap_servers=bootstrap, linger_ms=20, batch_size=1 << 20, max_request_size=8 << 20)
+    for partition, value in messages:
+        producer.send(topic, value, partition=partition)
+    producer.flush()
+    producer.close()
+
+
+def batches(folder: Path, size: int, partitions: int) -> Iterator[Message]:
+    """Read a trail as ingest does: in order, an account in one partition, so many records in a message."""
+    piles: dict[int, list[bytes]] = {}
+    for records in _ordered(folder):
+        for account, line in records:
+            partition = crc32(account.encode()) % partitions
+            pile = piles.setdefault(partition, [])
+            pile.append(line)
+            if len(pile) == size:
+                yield partition, _packed(piles.pop(partition))
+    for partition, pile in piles.items():
+        yield partition, _packed(pile)
+
+
+def _ordered(folder: Path) -> Iterator[list[tuple[str, bytes]]]:
+    reader = EventReader()
+    merge: Merge[Event] = Merge()
+    sources, _ = find([str(folder)])
+    begins = sorted(((begins_at(source) or 0, source) for source in sources), key=lambda each: each[0])
+    for (_, source), (next_begins_at, _) in zip(begins, [*begins[1:], (1 << 62, sources[0])], strict=True):
+        for piece in pieces(inflated(source)):
+            merge.add(reader.read_all(decode_log_file(piece).records))
+        for events in merge.released(next_begins_at):
+            yield [(each.record.recipient_account_id or "", encode(each.record)) for each in events]
+
+
+def _packed(lines: list[bytes]) -> bytes:
+    return lines[0] if len(lines) == 1 else igzip.compress(b"\n".join(lines), 1)
+
+
+async def consumed(bootstrap: str, topic: str) -> dict[str, float]:
+    """Read and decode filed batches with a bare consumer, and say what it took."""
+    from aiokafka import AIOKafkaConsumer  # type: ignore[import-untyped]  # noqa: PLC0415 - it ships no types
+
+    ends = {each.partition: end for each, end in ends_of(bootstrap, topic).items() if end}
+    consumer = AIOKafkaConsumer(topic, bootstrap_servers=bootstrap, auto_offset_reset="earliest", max_poll_records=500)
+    await consumer.start()
+    reader, count = EventReader(), 0
+    before_s, began_s = time.process_time(), time.monotonic()
+    while ends:
+        for partition, messages in (await consumer.getmany(timeout_ms=500)).items():
+            for message in messages:
+                count += len(decode_filed(message.value).events(reader))
+                if message.offset + 1 >= ends.get(partition.partition, 0):
+                    ends.pop(partition.partition, None)
+    took = {
+        "cpu_us": (time.process_time() - before_s) / count * 1e6,
+        "wall_us": (time.monotonic() - began_s) / count * 1e6,
+    }
+    await consumer.stop()
+    return {**took, "rows": count}
+
+
+def bare(bootstrap: str, topic: str) -> dict[str, float]:
+    """Run the bare consumer in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.stream", "--consume", bootstrap, topic],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
+
+
+def replayed(folder: Path) -> dict[str, Any]:
+    """Run a replay in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.measured", "replay", str(folder)], cwd=ROOT, stdout=subprocess.PIPE, check=True
+    )
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def log_bytes(broker: Broker, topic: str) -> int:
+    """Say how many bytes a topic takes on the broker's disk."""
+    return sum(each.stat().st_size for each in broker.folder.glob(f"data/{topic}-*/*.log"))
+
+
+def compare(broker: Broker, folder: Path, given: argparse.Namespace) -> None:
+    """Measure, and print."""
+    count = 0
+    replays, wholes, desks, bares = [], [], [], []
+    for pair in range(given.pairs):
+        found = replayed(folder / "trail")
+        count = found["records"]
+        replays.append(found["cpu_us"])
+        whole = Topics(broker, folder, f"whole{pair}", given.shards)
+        messages = batches(folder / "trail", BATCH, given.shards)
+        wholes.append(whole.work_off(messages, count, ("cloudtrail", "filed", "drafts")).cpu_us)
+        alone = Topics(broker, folder, f"desks{pair}", given.shards, filed=whole.names["filed"])
+        desks.append(alone.work_off_what_is_there(count, ("filed", "drafts"), whole.idle_s).cpu_us)
+        bares.append(bare(broker.bootstrap, whole.names["filed"])["cpu_us"])
+        print(f"pair {pair + 1}: {replays[-1]:.2f}, {wholes[-1]:.2f}, {desks[-1]:.2f}, {bares[-1]:.2f} us", flush=True)
+    print(f"\n{'':44}{'us of CPU per event':>20}{'events per s and core':>24}")
+    rows = (
+        ("replay", median(replays)),
+        ("bare consumer, decoding filed batches", median(bares)),
+        ("worker on filed batches", median(desks)),
+        ("worker, filing and all", median(wholes)),
+        ("filing (the difference)", median(wholes) - median(desks)),
+    )
+    for label, cpu_us in rows:
+        print(f"{label:44}{cpu_us:20.2f}{1e6 / cpu_us:24,.0f}")
+    ratio = median(one / other for one, other in zip(replays, desks, strict=True))
+    verdict = "reached" if ratio >= TARGET else "below the target" if ratio >= LIMIT else "MISSED"
+    print(f"\nworker on filed batches runs at {ratio:.0%} of replay; target {TARGET:.0%}: {verdict}")
+    changelog = sum(log_bytes(broker, f"{whole.name}-{table}-changelog") for table in ("shards", "incidents"))
+    raw = sum(len(igzip.decompress(each.read_bytes())) for each in (folder / "trail").rglob("*.json.gz"))
+    stored = sum(each.stat().st_size for each in (folder / "trail").rglob("*.json.gz"))
+    filed = log_bytes(broker, whole.names["filed"])
+    print(
+        f"changelog: {changelog / raw:.2f} bytes for each byte of input, {changelog / stored:.2f} for each compressed one; "
+        f"filed topic {filed / stored:.2f} for each compressed one"
+    )
+
+
+def single(broker: Broker, folder: Path, given: argparse.Namespace) -> None:
+    """Measure one record a message."""
+    trail.write(folder / "single", SINGLE, given.entities, 1, 2)
+    topics = Topics(broker, folder, "single", given.shards)
+    took = topics.work_off(batches(folder / "single", 1, given.shards), SINGLE, ("cloudtrail", "filed", "drafts"))
+    print(f"one record a message: {took.cpu_us:.0f} us of CPU per event, {1e6 / took.wall_us:,.0f} events per s")
+
+
+def main() -> None:
+    """Make the trail, start a broker, measure, and print."""
+    parser = argparse.ArgumentParser(prog="python -m bench.stream", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--events", type=int, default=200_000)
+    parser.add_argument("--entities", type=int, default=2_000)
+    parser.add_argument("--pairs", type=int, default=3)
+    parser.add_argument("--shards", type=int, default=4)
+    parser.add_argument("--consume", nargs=2, metavar=("BOOTSTRAP", "TOPIC"), help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.consume:
+        print(json.dumps(asyncio.run(consumed(*given.consume))))
+        return
+    with TemporaryDirectory(prefix="rolehawk-bench-") as temporary:
+        folder = Path(temporary)
+        trail.write(folder / "trail", given.events, given.entities, DAYS, 1)
+        with Broker(folder / "broker") as broker:
+            print(f"{given.events:,} events, {given.entities:,} entities, {given.shards} shards, batches of {BATCH}")
+            compare(broker, folder, given)
+            single(broker, folder, given)
+
+
+if __name__ == "__main__":
+    main()

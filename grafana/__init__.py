@@ -1,0 +1,1 @@
+"""Grafana dashboards, made by code: `make dashboards` writes them as JSON, which is what Grafana is given."""

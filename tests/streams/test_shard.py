@@ -1,0 +1,225 @@
+"""Filing, shards and the incidents desk without Kafka: what they make of messages, and what they know of the past."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+import pytest
+
+from models.desks.pair import Desks
+from models.desks.tray import Fault
+from models.detectors import build
+from models.detectors.console.machine_role_console import MachineRoleConsole
+from models.event import EventReader
+from models.finding import Finding
+from models.record import encode
+from models.rows import Row, StateVersionError
+from models.settings import Context, Settings
+from streams.filing import FiledError, Filer, decode_filed, shard_of
+from streams.shard import MIN_REMEMBERED, Clock, Incidents, Seen, Shard, shard_meta
+from tests.models.test_conformance import trail
+from tests.records import Json, instance_call, record, role, run, user
+from tests.stream import sameness
+
+SHARDS = 3
+RULES = build(Settings())
+CONTEXT = Context(Settings())
+
+
+class Notes:
+    """Writes down what is reported."""
+
+    def __init__(self) -> None:
+        self.duplicates = 0
+        self.faults: list[Fault] = []
+
+    def duplicate(self, count: int) -> None:
+        """Count copies."""
+        self.duplicates += count
+
+    def fault(self, fault: Fault) -> None:
+        """Note what raised."""
+        self.faults.append(fault)
+
+    def changed(self, finding: Finding) -> None:
+        """Take no note."""
+
+
+class Line:
+    """The whole line of desks, in this process; a table is the rows that were given out."""
+
+    def __init__(self) -> None:
+        self.notes = Notes()
+        self.filer = Filer(0, SHARDS, Desks(RULES, CONTEXT), 900)
+        self.tables: list[dict[str, Row]] = [{} for _ in range(SHARDS + 1)]
+        self.shards = [Shard(number, RULES, CONTEXT, self.notes) for number in range(SHARDS)]
+        self.incidents = Incidents(RULES, CONTEXT, self.notes)
+        self.filed: list[list[bytes]] = [[] for _ in range(SHARDS)]
+        self.drafts: list[bytes] = []
+        self.found: dict[str, Json] = {}
+
+    def send(self, records: Iterable[Json]) -> None:
+        """File records, and work them off."""
+        batch = self.filer.read(b"\n".join(msgspec.json.encode(each) for each in records), "here")
+        assert not batch.rejected
+        self.filer.file(batch.events)
+        for shard in range(SHARDS):
+            self.filed[shard].append(self.filer.message(shard))
+        self.work()
+
+    def complete(self, at: int) -> None:
+        """Tell that all up to a time has come."""
+        self.filer.close(at)
+        self.send([])
+
+    def work(self) -> None:
+        """Apply what has not been applied."""
+        for shard, messages in zip(self.shards, self.filed, strict=True):
+            for offset in range(shard.applied + 1, len(messages)):
+                self.drafts += [value for _, _, value in shard.apply(offset, messages[offset])]
+        for offset in range(self.incidents.applied + 1, len(self.drafts)):
+            for _, _, value in self.incidents.apply(offset, self.drafts[offset]):
+                finding = msgspec.json.decode(value)
+                self.found[finding["finding_id"]] = finding
+
+    def states(self) -> list[Shard | Incidents]:
+        """List all that know something."""
+        return [*self.shards, self.incidents]
+
+    def flush(self) -> None:
+        """Store the rows that changed."""
+        for table, state in zip(self.tables, self.states(), strict=True):
+            for row in state.rows():
+                table[f"{row.desk} {row.key}"] = row
+
+    def crash(self) -> None:
+        """Begin again from what was stored."""
+        self.shards = [Shard(number, RULES, CONTEXT, self.notes) for number in range(SHARDS)]
+        self.incidents = Incidents(RULES, CONTEXT, self.notes)
+        for table, state in zip(self.tables, self.states(), strict=True):
+            state.restore(row for row in table.values() if row.value is not None)
+        for shard, messages in zip(self.shards, self.filed, strict=True):
+            shard.remember(messages[: shard.applied + 1])
+
+
+EXAMPLE = sorted(
+    [
+        *trail(MachineRoleConsole, "POSITIVE"),
+        *(instance_call(minute, instance=f"i-{minute:017x}") for minute in range(0, 300, 7)),
+        *(record("ListBuckets", user("robot"), minute, userAgent="aws-cli/2.15.0") for minute in range(0, 300, 11)),
+        *(record("GetObject", role("web", "visitor"), minute) for minute in range(200, 300, 13)),
+    ],
+    key=lambda each: str(each["eventTime"]),
+)
+EXPECTED_ENGINE = run(EXAMPLE)
+EXPECTED = sameness(msgspec.to_builtins(each) for each in EXPECTED_ENGINE.findings())
+
+
+def test_a_line_of_desks_finds_what_one_engine_finds() -> None:
+    """Spread over shards, record by record, the findings are the same."""
+    line = Line()
+    for each in EXAMPLE:
+        line.send([each])
+    line.complete(EXPECTED_ENGINE.now)
+    assert EXPECTED
+    assert sameness(line.found.values()) == EXPECTED
+    assert line.notes.faults == []
+
+
+@pytest.mark.parametrize("every", [1, 3, 7])
+def test_taken_up_after_a_crash_nothing_is_lost_or_doubled(every: int) -> None:
+    """Crashed after every few messages, with some flushed and some not, everything sent twice: the same."""
+    line = Line()
+    for number, each in enumerate(EXAMPLE):
+        line.send([each, each] if number % 2 else [each])
+        if number % every == 0:
+            line.flush()
+        if number % (every + 1) == 0:
+            line.crash()
+            line.work()
+    line.complete(EXPECTED_ENGINE.now)
+    assert sameness(line.found.values()) == EXPECTED
+    assert line.notes.duplicates > 0
+    counted = {each["finding_id"]: each["evidence_count"] for each in line.found.values()}
+    assert all(counted[each.finding_id] <= each.evidence_count for each in EXPECTED_ENGINE.findings())
+
+
+def test_what_was_seeded_is_known() -> None:
+    """Events before the end of history are copies, whatever their ids."""
+    line = Line()
+    whole = Shard(0, RULES, CONTEXT, line.notes)
+    whole.restore([shard_meta(EXPECTED_ENGINE.now, EXPECTED_ENGINE.now + 1)])
+    filer = Filer(0, 1, Desks(RULES, CONTEXT), 900)
+    filer.file(filer.read(b"\n".join(msgspec.json.encode(each) for each in EXAMPLE), "here").events)
+    whole.apply(0, filer.message(0))
+    assert not whole.desks.behaviour.profiles
+    assert line.notes.duplicates == len(EXAMPLE)
+
+
+def test_half_a_seed_is_refused() -> None:
+    """Rows without the one that is written last are no state."""
+    line = Line()
+    for each in EXAMPLE:
+        line.send([each])
+    (rows,) = ([row for row in state.rows() if row.desk == "behaviour"] for state in line.shards[:1])
+    with pytest.raises(StateVersionError, match="not whole"):
+        Shard(0, RULES, CONTEXT, line.notes).restore(rows)
+
+
+@pytest.mark.parametrize("data", [b"", b"\xff", msgspec.msgpack.encode([1, 2, 3]), msgspec.msgpack.encode({})])
+def test_what_is_no_message_is_refused_by_name(data: bytes) -> None:
+    """Garbage in the topics between the desks raises what the keeper sends to the rejected."""
+    line = Line()
+    with pytest.raises(FiledError):
+        line.shards[0].apply(0, data)
+    with pytest.raises(FiledError):
+        line.incidents.apply(0, data)
+
+
+def test_records_are_filed_lean_and_read_back_whole() -> None:
+    """What is read of a record survives filing; parameters nobody asks for are let go."""
+    filer = Filer(0, 1, Desks(RULES, CONTEXT), 900)
+    sent = [record("GetObject", role("web", "a"), 1, requestParameters={"bucketName": "x" * 2_000}), *EXAMPLE[:5]]
+    batch = filer.read(b"\n".join(msgspec.json.encode(each) for each in sent), "here")
+    filer.file(batch.events)
+    filed = decode_filed(filer.message(0))
+    events = filed.events(EventReader())
+    assert [(each.event_id, each.at, each.facts) for each in events] == [
+        (each.event_id, each.at, each.facts) for each in batch.events
+    ]
+    assert len(encode(events[0].record)) < 1_000
+
+
+def test_shards_are_the_same_everywhere() -> None:
+    """Where an entity is kept never changes, on no machine and with no version."""
+    assert [shard_of(f"arn:aws:iam::111122223333:role/r{n}", 8) for n in range(6)] == SHARDS_OF_SIX
+
+
+SHARDS_OF_SIX = [2, 4, 6, 0, 3, 5]
+
+
+def test_time_is_that_of_the_source_that_lags() -> None:
+    """Several sources: the slowest says what time it is, but for idle ones; time never runs backwards."""
+    clock = Clock()
+    clock.hear(0, 100)
+    clock.hear(1, 50)
+    assert clock.now == 100
+    clock = Clock()
+    clock.hear(1, 50)
+    clock.hear(0, 100)
+    assert clock.now == 50
+    clock.hear(1, 50, is_idle=True)
+    assert clock.now == 100
+    assert not clock.hear(1, 40, is_idle=True)
+
+
+def test_memory_of_events_is_bounded() -> None:
+    """Two generations: at least so many events and so much time, and no more than about twice that."""
+    seen = Seen()
+    for number in range(5 * MIN_REMEMBERED):
+        assert seen.is_new(number)
+        if number % 1_000 == 0:
+            seen.pass_time(number)
+    assert len(seen) <= 2 * MIN_REMEMBERED + 1_000
+    assert not any(seen.is_new(number) for number in range(4 * MIN_REMEMBERED, 5 * MIN_REMEMBERED))

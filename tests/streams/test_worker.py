@@ -1,0 +1,280 @@
+"""The worker on a real broker: the same findings as a replay, whatever dies, comes twice, late, or makes no sense."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+from typing import NamedTuple
+
+import pytest
+
+from models.detectors import REGISTRY
+from models.record import epoch
+from streams.broker import Broker
+from tests.conftest import SharedBroker
+from tests.stream import COMMAND, Json, Sameness, StreamUnderTest, records_in, replayed, sameness, wait_for
+
+EVENTS = 12_000
+HORIZON_S = 3_600
+
+# Programs that run a worker which ends itself, as SIGKILL does, at a certain point of its nth flush.
+DIES = """
+import os, signal
+from streams.cli import main
+from streams.{module} import {owner}
+before, calls = {owner}.{method}, 0
+def die_at(self, *given):
+    global calls
+    calls += 1
+    if calls == {at} and {is_before}:
+        os.kill(os.getpid(), signal.SIGKILL)
+    done = before(self, *given)
+    if calls == {at}:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return done
+{owner}.{method} = die_at
+main()
+"""
+BEFORE_ROWS_ARE_SENT = DIES.format(module="outbox", owner="Outbox", method="keep", at=3, is_before=True)
+ROWS_SENT_BUT_NOT_STORED = DIES.format(module="localstore", owner="TableStore", method="write", at=3, is_before=True)
+STORED_BUT_NOT_ACKNOWLEDGED = DIES.format(
+    module="localstore", owner="TableStore", method="write", at=3, is_before=False
+)
+
+# A program that runs a worker with one more detector, which raises at each event that it looks at.
+RAISES = """
+import models.detectors
+from models.detector import Detector, Rule
+class Raising(Detector, frozen=True, kw_only=True):
+    name = "raising"
+    desk = "behaviour"
+    calls = (("signin.amazonaws.com", "ConsoleLogin"),)
+    def observe(self, event, state):
+        raise KeyError(event.api.name)
+build = models.detectors.build
+models.detectors.build = lambda *given: (*build(*given), Rule(Raising()))
+from streams.cli import main
+main()
+"""
+
+
+def order_free(found: dict[str, Sameness]) -> dict[str, tuple[str, str, bool]]:
+    """Reduce findings to what no order of events may change: when it opened, how severe it is, whether it is closed."""
+    return {
+        each: (opened_at, severity, closed) for each, (_, _, severity, *_, opened_at, closed, _, _) in found.items()
+    }
+
+
+class Trail(NamedTuple):
+    """A simulated trail, and what a replay finds in it."""
+
+    folder: Path
+    records: list[Json]
+    settings: str
+    findings: dict[str, Sameness]
+
+
+@pytest.fixture(scope="session")
+def trail(tmp_path_factory: pytest.TempPathFactory) -> Trail:
+    """Simulate an organisation with all that can go wrong in it."""
+    folder = tmp_path_factory.mktemp("trail") / "made"
+    size = ["--events", str(EVENTS), "--days", "8"]
+    subprocess.run([str(COMMAND), "simulate", "-o", str(folder), "--seed", "11", *size, "-q"], check=True)  # noqa: S603
+    settings = (folder / "rolehawk.toml").read_text()
+    found = replayed(folder / "AWSLogs", settings)
+    assert len(found) > 20
+    return Trail(folder / "AWSLogs", records_in(folder / "AWSLogs"), settings, found)
+
+
+@pytest.fixture
+def stream(tmp_path: Path, broker: SharedBroker, unique: str, trail: Trail) -> Iterator[StreamUnderTest]:
+    """Give topics and settings of the test's own."""
+    made = StreamUnderTest(tmp_path, broker.bootstrap, unique, toml=trail.settings)
+    yield made
+    made.close()
+
+
+def test_one_worker_finds_what_a_replay_finds(stream: StreamUnderTest, trail: Trail) -> None:
+    """The whole trail in one go: every finding in its last state is the replay's, none comes besides; SIGTERM ends it."""
+    worker = stream.start()
+    stream.send(trail.records)
+    stream.complete(trail.records)
+    stream.wait_until_done()
+    assert sameness(stream.findings().values()) == trail.findings
+    assert stream.messages("rejected") == []
+    assert worker.stop() == 0
+
+
+def test_killed_and_started_again(stream: StreamUnderTest, trail: Trail) -> None:
+    """SIGKILL in mid-stream, everything twice in the source, and a second life in the same folder."""
+    stream.send(trail.records, times=2)
+    first = stream.start()
+    wait_for(lambda: len(stream.findings()) > 10, stream.logs)
+    first.kill()
+    stream.start()
+    stream.complete(trail.records)
+    stream.wait_until_done()
+    assert sameness(stream.findings().values()) == trail.findings
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    "program",
+    [BEFORE_ROWS_ARE_SENT, ROWS_SENT_BUT_NOT_STORED, STORED_BUT_NOT_ACKNOWLEDGED],
+    ids=["before rows are sent", "rows sent but not stored", "stored but not acknowledged"],
+)
+def test_killed_in_mid_flush(stream: StreamUnderTest, trail: Trail, program: str) -> None:
+    """SIGKILL at each point of a flush, again and again, as events come."""
+    at, deaths = 0, 4
+    for number in range(deaths):
+        worker = stream.start(program=program)
+        upto = len(trail.records) * (number + 1) // deaths
+        stream.send(trail.records[at:upto])
+        at = upto
+        wait_for(worker.has_ended, stream.logs)
+    stream.start()
+    stream.complete(trail.records)
+    stream.wait_until_done()
+    assert sameness(stream.findings().values()) == trail.findings
+
+
+@pytest.mark.long
+def test_a_second_worker_joins_and_leaves(stream: StreamUnderTest, trail: Trail) -> None:
+    """Two workers share the shards; one is killed, and the other goes on with what it had."""
+    third = len(trail.records) // 3
+    first = stream.start("a")
+    stream.send(trail.records[:third])
+    wait_for(lambda: len(stream.findings()) > 3, stream.logs)
+    second = stream.start("b")
+    stream.send(trail.records[third : 2 * third])
+    wait_for(lambda: (stream.folder / "b/v1/tables/shards").exists() or stream.left("cloudtrail") == 0, stream.logs)
+    first.kill()
+    stream.send(trail.records[2 * third :])
+    stream.start("c")
+    stream.wait_until_done()
+    assert second.stop() == 0
+    stream.complete(trail.records)
+    stream.wait_until_done()
+    assert sameness(stream.findings().values()) == trail.findings
+
+
+@pytest.mark.long
+def test_two_workers_find_what_a_replay_finds(stream: StreamUnderTest, trail: Trail) -> None:
+    """Two workers from the start, each with a part of the shards."""
+    stream.start("a")
+    stream.start("b")
+    stream.send(trail.records)
+    stream.complete(trail.records)
+    stream.wait_until_done()
+    assert sameness(stream.findings().values()) == trail.findings
+
+
+@pytest.mark.long
+def test_a_fresh_machine_recovers_from_the_changelog(stream: StreamUnderTest, trail: Trail) -> None:
+    """Stopped in good order, and taken up with an empty folder: all that was known is known again."""
+    half = len(trail.records) // 2
+    worker = stream.start("a")
+    stream.send(trail.records[:half])
+    stream.wait_until_done()
+    assert worker.stop() == 0
+    stream.start("elsewhere")
+    stream.send(trail.records[half:])
+    stream.complete(trail.records)
+    stream.wait_until_done()
+    assert sameness(stream.findings().values()) == trail.findings
+
+
+@pytest.mark.long
+def test_the_broker_stops_and_starts(tmp_path: Path, own_broker: Broker, trail: Trail) -> None:
+    """With the broker down workers wait, and go on when it is back; nothing is lost on either side."""
+    stream = StreamUnderTest(tmp_path, own_broker.bootstrap, "interrupted", toml=trail.settings)
+    try:
+        stream.start()
+        half = len(trail.records) // 2
+        stream.send(trail.records[:half])
+        wait_for(lambda: len(stream.findings()) > 3, stream.logs)
+        own_broker.restart()
+        stream.send(trail.records[half:])
+        stream.complete(trail.records)
+        if stream.programs[0].process.poll() is not None:  # gave up: whoever runs workers starts them again
+            stream.start()
+        stream.wait_until_done()
+        assert sameness(stream.findings().values()) == trail.findings
+    finally:
+        stream.close()
+
+
+@pytest.mark.long
+def test_poison_and_a_detector_that_raises(stream: StreamUnderTest, trail: Trail) -> None:
+    """What makes no sense, in every topic, and a fault of our own: named in the rejected topic, and nothing else is lost."""
+    stream.start(program=RAISES)
+    half = len(trail.records) // 2
+    stream.send(trail.records[:half])
+    poison = [
+        b"",
+        b"\x1f\x8bno gzip",
+        b"no json",
+        b'{"eventName": "NoTime"}',
+        b"\xff\xfe\x00",
+        b'{"Records": [1, null]}',
+    ]
+    for role in ("cloudtrail", "filed", "drafts"):
+        stream.produce((stream.topic(role), 0, each) for each in poison)
+    stream.send(trail.records[half:])
+    stream.complete(trail.records)
+    stream.wait_until_done()
+    assert sameness(stream.findings().values()) == trail.findings
+    reasons = [each["reason"] for each in stream.messages("rejected")]
+    assert any("detector raising raised KeyError: 'ConsoleLogin'" in each for each in reasons)
+    assert sum("raised" not in each for each in reasons) >= 3 * len(poison) - 1  # an empty message holds no record
+
+
+@pytest.mark.long
+def test_an_hour_late(tmp_path: Path, broker: SharedBroker, unique: str, trail: Trail) -> None:
+    """Events that come up to an hour late and in any order change nothing for detectors that say so."""
+    others = "\n".join(f"[detectors.{each.name}]\nenabled = false" for each in REGISTRY if not each.order_free)
+    settings = f"{trail.settings}\n{others}\n"
+    random = Random(7)
+    late = sorted(trail.records, key=lambda each: epoch(each["eventTime"]) + random.uniform(0, HORIZON_S))
+    stream = StreamUnderTest(tmp_path, broker.bootstrap, unique, toml=settings)
+    try:
+        stream.start()
+        stream.send(late)
+        stream.complete(trail.records)
+        stream.wait_until_done()
+        expected = order_free(replayed(trail.folder, settings))
+        assert expected
+        assert order_free(sameness(stream.findings().values())) == expected
+    finally:
+        stream.close()
+
+
+@pytest.mark.long
+def test_seeded_from_history(stream: StreamUnderTest, trail: Trail) -> None:
+    """History up to an instant by a replay, from then on the stream, which brings part of the history again."""
+    until = trail.records[len(trail.records) // 2]["eventTime"]
+    options = ["--settings", str(stream.settings_file), "--kafka", stream.bootstrap, "--read-until", until, "-q"]
+    seed = [str(COMMAND), "seed", *options, str(trail.folder)]
+    subprocess.run(seed, check=True)  # noqa: S603 - our own command
+    again = subprocess.run(seed, capture_output=True, check=False)  # noqa: S603
+    assert again.returncode == 2
+    assert b"holds state already" in again.stderr
+    history = stream.findings()
+    assert history
+    stream.start()
+    stream.send(trail.records[len(trail.records) // 3 :])
+    stream.complete(trail.records)
+    stream.wait_until_done()
+    assert sameness(stream.findings().values()) == trail.findings
+
+
+@pytest.mark.long
+def test_shards_are_fixed(stream: StreamUnderTest) -> None:
+    """Another number of shards than there is state for: refused, in one line that says what to do."""
+    text = stream.settings_file.read_text()
+    stream.settings_file.write_text(text.replace("shards = 2", "shards = 3"))
+    worker = stream.start()
+    assert worker.process.wait(60) == 2
+    assert "has 2 partitions, the settings want 3" in worker.log.read_text()
