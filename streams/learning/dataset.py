@@ -22,7 +22,7 @@ from models.behaviour.surprise import AGES, Calibration, age_of, is_known_enough
 from models.detectors import build
 from models.engine import Engine
 from models.settings import Settings
-from streams.order import Once, SpillSort
+from streams.order import Once, Records, SpillSort
 from streams.simulate import simulate
 from streams.sources.files import FileReader, find
 from streams.sources.simulated.delivery import Folder
@@ -98,7 +98,7 @@ def run(
     engine = Engine(build(settings), settings, learned=learned)
     engine.behaviour.on_hour = on_hour
     reader, once = FileReader(asked_for=engine.asked_for), Once()
-    with SpillSort() as spill:
+    with SpillSort(Records()) as spill:
         for source in find(paths)[0]:
             for batch in reader.read(source):
                 spill.add(batch.events)

@@ -125,9 +125,8 @@ def test_state_is_bounded_and_survives_being_stored(calls: list[tuple[int, int, 
             region=f"r{where}", is_error=is_error,
         )  # fmt: skip
     if habits.hour is not None:
-        assert max(map(len, (habits.hour.apis, habits.hour.places, habits.hour.clients, habits.hour.regions))) <= (
-            MAX_HOUR + 1
-        )
+        hour = habits.hour
+        assert max(len(hour.apis), len(hour.places), len(hour.clients), len(hour.regions)) <= MAX_HOUR + 1
         habits.learn(habits.hour)
         habits.hour = None
     assert len(habits.apis) <= MAX_APIS
