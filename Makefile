@@ -4,12 +4,16 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test test-long lint bench docs pictures dashboards tables compare-policies clean
+.PHONY: run demo test test-long lint bench docs pictures dashboards tables compare-policies clean
 .DEFAULT_GOAL := run
 
 # The main job on the sample trail that comes with the project, without a broker.
 run: $(READY)
 	$(BIN)/rolehawk replay --format table --settings examples/sample-trail/rolehawk.toml examples/sample-trail/AWSLogs
+
+# The whole pipeline on this machine, without Docker: broker, simulated events, worker, alert, a stand-in for PagerDuty.
+demo: $(READY)
+	$(BIN)/python -m demo
 
 test: lint
 	$(BIN)/pytest -m "not long" -n auto

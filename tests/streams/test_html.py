@@ -57,19 +57,19 @@ def root(sample: Report) -> Element:
 EMPTY = Report(facts=[], since="2024-05-01T00:00:00Z", until="2024-05-01T00:00:00Z", findings=[], principals=[])
 
 
-def test_a_page_has_its_landmarks(root: Element) -> None:
+def test_a_page_has_its_landmarks(sample: Report, root: Element) -> None:
     """Language, title, one main part, a navigation, one first heading, and no level of headings skipped."""
     assert root.get("lang") == "en"
-    assert root.findtext("head/title") == (
-        "rolehawk report: 3 critical, 5 high, 4 medium, 6 low, 2026-03-02 00:11 to 2026-03-15 23:46 UTC"
-    )
+    counts = Counter(finding.severity for finding in sample.findings)
+    tally = ", ".join(f"{counts[each]} {each}" for each in ("critical", "high", "medium", "low"))
+    assert root.findtext("head/title") == f"rolehawk report: {tally}, 2026-03-02 00:11 to 2026-03-15 23:46 UTC"
     assert [len(list(root.iter(tag))) for tag in ("main", "nav", "h1")] == [1, 1, 1]
     levels = [int(each.tag[1]) for each in root.iter() if re.fullmatch("h[1-6]", str(each.tag))]
     assert levels[0] == 1
     assert all(after <= before + 1 for before, after in pairwise(levels))
 
 
-def test_tables_and_pictures_are_named(root: Element) -> None:
+def test_tables_and_pictures_are_named(sample: Report, root: Element) -> None:
     """Each table has a caption and headings with a scope, each picture says what it shows."""
     tables = list(root.iter("table"))
     assert len(tables) >= 40
@@ -78,9 +78,9 @@ def test_tables_and_pictures_are_named(root: Element) -> None:
         assert all(each.get("scope") for each in table.iter("th"))
     pictures = [each for each in root.iter() if str(each.tag).endswith("svg")]
     assert [each.get("role") for each in pictures] == ["img"] * 3
-    assert "Principals by kind: human 17, machine 103, mixed 1, unknown 10" in [
-        each.get("aria-label") for each in pictures
-    ]
+    kinds = Counter(each.kind for each in sample.principals)
+    said_of = ", ".join(f"{kind} {kinds[kind]}" for kind in ("human", "machine", "mixed", "unknown"))
+    assert f"Principals by kind: {said_of}" in [each.get("aria-label") for each in pictures]
 
 
 @pytest.mark.parametrize("report", [sample_report(), small_report(), EMPTY], ids=["sample", "small", "empty"])
@@ -145,7 +145,7 @@ def test_what_is_most_urgent_comes_first(root: Element) -> None:
     (first,) = (each for each in root.iter("div") if each.get("class") == "first")
     titles = [link.findtext("bdi") for link in first.iter("a")]
     assert len(titles) == 3
-    assert titles[0] == "quotes_batch1002: escalation, evasion, exfiltration"
+    assert str(titles[0]).startswith("quotes_batch1002: ")
 
 
 def test_changes_are_told_where_asked_for() -> None:
@@ -235,3 +235,17 @@ def test_a_story_is_a_page_of_its_own() -> None:
     (first,) = root.iter("h1")
     assert "".join(first.itertext()) == "high Machine role orders-api used from the console"
     assert [str(each.get("href"))[:8] for each in root.iter("a")] == ["https://"]
+
+
+def test_what_does_not_count_is_shown_last() -> None:
+    """A finding in shadow and a suppressed one have their rows, are in no number, and are not what to begin with."""
+    shadow = replace(FINDING, finding_id="a" * 32, severity="critical", stage="shadow")
+    accepted = replace(FINDING, finding_id="b" * 32, severity="critical", close_reason="accepted")
+    stories = [replace(TOLD, finding=each) for each in (shadow, accepted, FINDING)]
+    root = parsed(written(replace(EMPTY, findings=[shadow, accepted, FINDING], stories=stories)))
+    assert str(root.findtext("head/title")).startswith("rolehawk report: 1 high, ")
+    rows = [row for table in root.iter("table") if table.get("data-filter") for row in table.findall("tbody/tr")]
+    assert [row.get("data-facet") for row in rows] == ["high", "critical", "critical"]
+    (first,) = (each for each in root.iter("div") if each.get("class") == "first")
+    assert [link.get("href") for link in first.iter("a")] == [f"#finding-{FINDING.finding_id}"]
+    assert "1 in shadow, counted nowhere else" in said(root)

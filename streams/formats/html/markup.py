@@ -54,7 +54,10 @@ def join(*content: Content) -> Markup:
 
 
 def table(caption: str, headings: list[Markup], bodies: list[Markup], **attributes: Attribute) -> Markup:
-    """Make a table that is named, and that scrolls by itself, by keyboard too, where it is wider than the page."""
+    """Make a table that is named, and that scrolls by itself where it is wider than the page.
+
+    Browsers let the keyboard into what scrolls, and only into that.
+    """
     whole = element(
         "table",
         element("caption", caption),
@@ -62,7 +65,7 @@ def table(caption: str, headings: list[Markup], bodies: list[Markup], **attribut
         *bodies,
         **attributes,
     )
-    return element("div", whole, class_="scroll", tabindex=0, role="region", aria_label=caption)
+    return element("div", whole, class_="scroll")
 
 
 def heading(label: str, class_: str | None = None, **attributes: Attribute) -> Markup:

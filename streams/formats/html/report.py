@@ -46,11 +46,11 @@ class Report(Struct, kw_only=True):
 
 
 def ordered(findings: list[Finding]) -> list[Finding]:
-    """Put findings as a report has them: live before shadow, the most severe first, a chain before its parts."""
+    """Put findings as a report has them: what counts, then the most severe first, a chain before its parts."""
     return sorted(
         findings,
         key=lambda each: (
-            each.stage != "live",
+            not _counts(each),
             -Severity.parse(each.severity),
             each.part_of is not None,
             each.opened_at,
@@ -59,10 +59,15 @@ def ordered(findings: list[Finding]) -> list[Finding]:
     )
 
 
+def _counts(finding: Finding) -> bool:
+    """Decide whether a finding counts: what is in shadow or suppressed is shown, and no more."""
+    return finding.stage == "live" and finding.close_reason != "accepted"
+
+
 def reports(made: list[Report], screen: Screen) -> Iterator[str]:  # noqa: ARG001 - a page is as wide as its window
     """Write a report."""
     for each in made:
-        live = Counter(finding.severity for finding in each.findings if finding.stage == "live")
+        live = Counter(finding.severity for finding in each.findings if _counts(finding))
         tally = ", ".join(f"{live[severity]:,} {severity}" for severity in SEVERITIES if live[severity])
         yield from page(
             f"rolehawk report: {tally or 'no findings'}, {minute(each.since)} to {minute(each.until)} UTC",
@@ -180,7 +185,7 @@ def _summary(report: Report, findings: list[Finding], live: Counter[str], told: 
         ),
         class_="tiles",
     )
-    open_count = sum(each.status != "closed" and each.stage == "live" for each in findings)
+    open_count = sum(each.status != "closed" and _counts(each) for each in findings)
     shadow = sum(each.stage == "shadow" for each in findings)
     words = f"{counted(len(findings), 'finding')}; {open_count:,} still open at the end of the trail."
     if shadow:
@@ -216,7 +221,7 @@ def _summary(report: Report, findings: list[Finding], live: Counter[str], told: 
 
 def _first(findings: list[Finding], told: set[str]) -> Markup:
     """Name what to look at first: what is most severe, a chain rather than its parts."""
-    urgent = [each for each in findings if each.stage == "live" and each.part_of is None and each.finding_id in told]
+    urgent = [each for each in findings if _counts(each) and each.part_of is None and each.finding_id in told]
     if not urgent:
         return Markup("")
     items = [
