@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]  # comes without types
@@ -103,6 +104,11 @@ def train(samples: Sequence[Sample]) -> Learned:
         ),
         surprise=tails(hours),
     )
+
+
+def encoded(learned: Learned) -> str:
+    """Write a model as JSON that a person can read and compare."""
+    return msgspec.json.format(msgspec.json.encode(learned), indent=1).decode() + "\n"
 
 
 def tails(hours: Sequence[Sequence[float]]) -> Calibration:

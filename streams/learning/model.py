@@ -1,0 +1,25 @@
+"""The model in force: the one that ships, or the file that the settings name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from models.behaviour.learned import MAX_BYTES, Learned, ModelError, read_model, shipped_model
+from models.settings import Settings, SettingsError
+
+
+def model_of(settings: Settings) -> Learned:
+    """Read the model; raises SettingsError that names setting and file."""
+    if (name := settings.learned.model) is None:
+        return shipped_model()
+    try:
+        return load(Path(name))
+    except (ModelError, OSError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise SettingsError(f"learned.model: {name}: {reason}") from None
+
+
+def load(path: Path) -> Learned:
+    """Read a model from a file; raises ModelError and OSError."""
+    with path.open("rb") as file:
+        return read_model(file.read(MAX_BYTES + 1))
