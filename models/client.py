@@ -27,7 +27,7 @@ class Client(Struct, frozen=True, gc=False):
 
     family: Family
     facts: int
-    kind: str  # family/name/system: the same for all versions and commands of one client
+    kind: str  # family/name/system, and /platform on a compute platform: the same for all versions of one client
     name: str = ""  # the SDK or program: boto3, aws-cli, terraform, chrome; lower case
     system: str = ""  # linux, macos, windows, ...; kali and the like where it is made for intrusion
     source: str = ""  # where it says that it has its credentials from: instance metadata, environment, ...
@@ -169,7 +169,7 @@ class _Seen(Struct):
             facts |= Facts.DESKTOP_CLIENT  # Windows alone may be a server, but not under the CLI
         if family != "cloudshell":  # which hands a person's credentials like a container
             facts |= _SOURCE_FACTS.get(self.source, 0)
-        kind = f"{family}/{name}/{self.system}"
+        kind = f"{family}/{name}/{self.system}{'/platform' if facts & Facts.PLATFORM_CLIENT else ''}"
         return Client(family, facts, kind, name, self.system, self.source, self.tool, _installation(bare))
 
 

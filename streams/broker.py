@@ -16,7 +16,7 @@ import subprocess
 import time
 import zipfile
 from base64 import urlsafe_b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -76,14 +76,23 @@ class Broker:
     """A broker in a folder; it listens on the same port and has the same data however often it is stopped and started.
 
     Without ``data`` the folder is a temporary one, gone with the ``with`` block or `close`. Port 0 means a free one.
-    ``on_progress`` is told in a few words what takes time.
+    ``on_progress`` is told in a few words what takes time. ``properties`` are Kafka's own, in the place of ours or
+    beside them.
     """
 
-    def __init__(self, data: Path | None = None, *, port: int = 0, on_progress: OnProgress | None = None) -> None:
+    def __init__(
+        self,
+        data: Path | None = None,
+        *,
+        port: int = 0,
+        on_progress: OnProgress | None = None,
+        properties: Mapping[str, str] | None = None,
+    ) -> None:
         self._temporary = TemporaryDirectory(prefix="rolehawk-broker-") if data is None else None
         self.folder = (Path(self._temporary.name) if self._temporary else data or Path()).absolute()
-        self.port = port or _free_port()
-        self._controller_port = _free_port(besides=self.port)
+        self.port = port or free_port()
+        self._controller_port = free_port(besides=self.port)
+        self._properties = properties or {}
         self._on_progress = on_progress or (lambda _words: None)
         self._process: subprocess.Popen[bytes] | None = None
         self._said_before = 0  # bytes in the log when it was last started
@@ -113,9 +122,9 @@ class Broker:
             self.folder.mkdir(parents=True, exist_ok=True)
             properties = self.folder / "server.properties"
             data = self.folder / "data"
-            properties.write_text(
-                _PROPERTIES.format(port=self.port, controller_port=self._controller_port, data=data), "utf-8"
-            )
+            ours = _PROPERTIES.format(port=self.port, controller_port=self._controller_port, data=data)
+            others = "".join(f"{key}={value}\n" for key, value in self._properties.items())
+            properties.write_text(ours + others, "utf-8")  # of a key that stands twice the last one counts
             command = [str(java), *_JVM, "-cp", f"{jars}/*"]
             if not (data / "meta.properties").exists():
                 self._format(command, properties)
@@ -296,7 +305,8 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
-def _free_port(besides: int = 0) -> int:
+def free_port(besides: int = 0) -> int:
+    """Find a port of the loopback address that nobody listens on; raises BrokerError."""
     for port in random.sample(_PORTS, 200):
         if port == besides:
             continue

@@ -11,26 +11,22 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from io import BytesIO
 from typing import Any, Final, Protocol
 
-from isal import igzip
-
 from models.record import encode
-from models.trail import Batch, Rejected, pieces
+from models.trail import Batch, Rejected
 from streams.closing import complete_until
 from streams.filing import NEVER, Filer, Unfiled
 from streams.keeper import Event
 from streams.outbox import Outbox
+from streams.sources.kafka import read_message
 
 LINGER_S: Final = 0.2  # how long events wait for others that go to the same shard
 TICK_S: Final = 1.0  # how often all shards are told the time, while events come
 TICKS_AFTER: Final = 3  # ticks after the last event
 IDLE_S: Final = 60.0  # without events, a partition no longer holds the time of others back
 MAX_ROUNDS: Final = 20  # that wait for Kafka; then no more is read until one is done
-MAX_INFLATED: Final = 256 * 1024 * 1024  # bytes of one message when decompressed
 
-_GZIP: Final = b"\x1f\x8b"
 _log = logging.getLogger(__name__)
 
 
@@ -96,15 +92,11 @@ class Inbox:
                 await task
 
     async def _file(self, value: bytes, where: str) -> None:
-        data = _inflated(value)
-        if (until_at := complete_until(data)) is not None:
+        if (until_at := complete_until(value)) is not None:
             self._filer.close(until_at)
             self._is_closing = True
             return
-        first = 1
-        for piece in pieces([data]):
-            batch = self._filer.read(piece, where, first)
-            first += batch.count
+        for batch in read_message(value, where, self._filer):
             for rejected in batch.rejected:
                 await self._on_rejected(rejected)
             watermark = self._filer.watermark
@@ -155,14 +147,3 @@ class Inbox:
         except Exception as error:  # noqa: BLE001 - Kafka took no more: without it there is no going on
             _log.exception("what was filed cannot be sent")
             await self._on_broken(error)
-
-
-def _inflated(value: bytes) -> bytes:
-    if not value.startswith(_GZIP):
-        return value
-    inflated = b""
-    with igzip.IGzipFile(fileobj=BytesIO(value)) as file:
-        inflated = file.read(MAX_INFLATED + 1)
-    if len(inflated) > MAX_INFLATED:
-        raise ValueError(f"more than {MAX_INFLATED:,} bytes when decompressed")
-    return inflated

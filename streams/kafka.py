@@ -141,7 +141,7 @@ class Cluster:
             consumer.close()
 
     def _made(self, client: Callable[..., _Client], *topics: str, **more: Any) -> _Client:  # noqa: ANN401
-        from kafka.errors import KafkaError  # noqa: PLC0415 - an extra
+        from kafka.errors import KafkaError, KafkaTimeoutError  # noqa: PLC0415 - an extra
 
         credentials = self.credentials
         try:
@@ -158,6 +158,10 @@ class Cluster:
                 ssl_context=credentials.tls,
                 **more,
             )
+        except KafkaTimeoutError:
+            raise KafkaUnusableError(
+                f"{', '.join(self.bootstrap)}: no broker answers there, or it does not take the login"
+            ) from None
         except KafkaError as error:
             raise KafkaUnusableError(f"{', '.join(self.bootstrap)}: {error}") from None
 

@@ -14,10 +14,10 @@ from streams.sender import Sender
 from streams.sources.aws import AwsError
 from streams.sources.files import FileReader, OnBytes, Source
 from streams.sources.s3 import Readable
+from streams.topics import prepare_source
 
 MAX_SAMPLES: Final = 5  # rejected records that the summary names
 MAX_UNREAD: Final = 20  # objects one after the other that could not be read: then it is not the objects
-_DAY_MS: Final = 86_400_000
 
 OnCount = Callable[[str, int], None]
 
@@ -44,7 +44,7 @@ class Summary:
 
 
 class Pipe:
-    """One way into Kafka. ``on_count`` is told an outcome (sent, rejected, left_out) and how many records or files.
+    """One way into Kafka. ``on_count`` is told an outcome (sent, rejected, failed, left_out) and how many records or files.
 
     ``on_words`` is told what whoever waits should know, ``on_bytes`` of every stretch that was read.
     """
@@ -59,13 +59,10 @@ class Pipe:
         on_words: Callable[[str], None] = unheard,
         on_bytes: OnBytes | None = None,
     ) -> None:
-        topics, stream = settings.stream.topics, settings.stream
-        cluster.make_topics(
-            {topics.cloudtrail: stream.shards, topics.rejected: 1},
-            {topics.rejected: {"retention.ms": str(14 * _DAY_MS)}},
-        )
+        stream = settings.stream
+        prepare_source(cluster, stream)
         self.summary = Summary()
-        self.sender = Sender(cluster, topics, self._count, on_words)
+        self.sender = Sender(cluster, stream.topics, self._count, on_words)
         self._gathering = Gathering(stream.allowance_minutes * 60, self._reject)
         self._files = FileReader(on_bytes, with_contents=True)
         self._trail = TrailReader(with_contents=True)
@@ -137,6 +134,7 @@ class Pipe:
             receipt.fail()
         self.summary.unread += 1
         self._unread += 1
+        self._on_count("failed", 1)
         self._on_words(f"{source.name}: {error}; left for another time")
         if self._unread == MAX_UNREAD:
             raise AwsError(

@@ -21,6 +21,14 @@ def changelog(stream: Stream, table: str) -> str:
     return f"{stream.group}-{table}-changelog"
 
 
+def prepare_source(cluster: Cluster, stream: Stream) -> None:
+    """Make the topics that trails come in by, where they are missing; raises KafkaUnusableError."""
+    topics = stream.topics
+    cluster.make_topics(
+        {topics.cloudtrail: stream.shards, topics.rejected: 1}, {topics.rejected: {"retention.ms": str(14 * _DAY_MS)}}
+    )
+
+
 def prepare(cluster: Cluster, stream: Stream) -> None:
     """Make the topics that are missing; raises KafkaUnusableError where those that are there do not fit."""
     topics, shards = stream.topics, stream.shards
@@ -34,14 +42,14 @@ def prepare(cluster: Cluster, stream: Stream) -> None:
                 "when state is first made (stream.shards); to change it, start over with another stream.group and "
                 "topics, seeded from history"
             )
+    prepare_source(cluster, stream)
     large = {"max.message.bytes": str(MAX_REQUEST + _FRAMING)}
     cluster.make_topics(
-        {topics.cloudtrail: shards, topics.findings: 1, topics.rejected: 1, **wanted},
+        {topics.findings: 1, **wanted},
         {
             topics.filed: {**large, "retention.ms": str(3 * _DAY_MS)},
             topics.drafts: {**large, "retention.ms": str(7 * _DAY_MS)},
             topics.findings: {"cleanup.policy": "compact", "min.compaction.lag.ms": str(7 * _DAY_MS)},
-            topics.rejected: {"retention.ms": str(14 * _DAY_MS)},
             **{name: {"cleanup.policy": "compact", "max.message.bytes": str(MAX_FLUSH + _FRAMING)} for name in state},
         },
     )

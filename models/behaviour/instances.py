@@ -19,10 +19,12 @@ from models.network import Network
 
 HOUR_S: Final = 3_600
 SETTLING_S: Final = HOUR_S  # an instance that is new takes on its addresses: public, elastic, behind a gateway
+STEADY_S: Final = 24 * HOUR_S  # in which one behind several gateways shows more than one
+FAMILIAR_CALLS: Final = 20  # of a role, until its instances' clients are known
 MOVED_S: Final = 24 * HOUR_S  # one that stays elsewhere for so long without coming back has moved
 
 MAX_INSTANCES: Final = 32  # of a role; the one first seen goes first
-MAX_NETWORKS: Final = 8  # of an instance; one that has more is not judged any longer
+MAX_NETWORKS: Final = 8  # of an instance; what comes after is not kept
 MAX_EGRESS: Final = 64  # networks of a role, by whether instances share them; the one first seen goes first
 MAX_CLIENTS: Final = 16  # kinds that a role's instances use at home; beyond these all are known
 
@@ -59,6 +61,7 @@ class Instances(Struct):
     by_name: dict[str, Instance] = {}  # at most MAX_INSTANCES
     egress: dict[str, str] = {}  # network -> the one instance that uses it, or _SHARED; at most MAX_EGRESS
     clients: list[str] = []  # kinds seen from the instances' own networks, at most MAX_CLIENTS
+    has_copies_at_home: bool = False  # software on the instances has its credentials from an environment or a profile
 
 
 class Place(NamedTuple):
@@ -91,8 +94,10 @@ class Place(NamedTuple):
 HOME: Final = Place("home")
 
 
-def place_of(instances: Instances | None, event: Event, network: Network | None, *, is_office: bool) -> Place:
-    """Decide where an event of an instance's session came from; nothing is learnt by it."""
+def place_of(
+    instances: Instances | None, event: Event, network: Network | None, *, is_office: bool, calls: int
+) -> Place:
+    """Decide where an event of an instance's session came from; nothing is learnt by it. ``calls``: the role's so far."""
     if network is None or not _tells(event, network):
         return HOME
     reasons = _foreign(event, is_office=is_office)
@@ -101,25 +106,48 @@ def place_of(instances: Instances | None, event: Event, network: Network | None,
         return Place("outside", network, reasons) if reasons else Place("home", network)
     name = network.name
     if name in known.networks:
-        came_back = known.stray if known.stray and event.at > known.stray.at else None
-        if came_back and (came_back.is_told or came_back.at < event.at - MOVED_S):
-            came_back = None
-        return Place("home", network, stray=came_back)
+        return Place("home", network, stray=_returned(known, event.at))
+    strays = _others_strays(instances, event, name)
+    explained = tuple(stray.session_id for stray in strays if stray.is_told)
     if not reasons and instances.egress.get(name, event.session_name) != event.session_name:
-        return Place("home", network, explained=_explained(instances, event, name))
-    if len(known.networks) >= MAX_NETWORKS:
-        return Place("home", network)
-    if not reasons and event.at - known.first_at < SETTLING_S:
-        return Place("home", network)
-    if event.facts & _COPIED:
-        reasons += (f"the client has its credentials from its {event.client.source}",)
-    elif event.client.kind not in instances.clients and len(instances.clients) < MAX_CLIENTS:
-        reasons += (f"a client that the role's instances do not use ({event.client.kind})",)
+        return Place("home", network, explained=explained)
+    reasons += _strange(instances, known, event, network, calls)
     if reasons:
         return Place("outside", network, reasons)
-    if any(other is not known and other.stray and other.stray.network == name for other in instances.by_name.values()):
-        return Place("home", network, explained=_explained(instances, event, name))
-    return Place("elsewhere", network)
+    if strays:
+        return Place("home", network, explained=explained)
+    return Place("elsewhere" if _is_steady(known, event.at, network) else "home", network)
+
+
+def _returned(known: Instance, at: int) -> Stray | None:
+    """Give what was seen elsewhere, if the instance is at home again too soon to have moved there and back."""
+    stray = known.stray
+    if stray is None or stray.is_told or stray.network in known.networks or not stray.at < at <= stray.at + MOVED_S:
+        return None
+    return stray
+
+
+def _is_steady(known: Instance, at: int, network: Network) -> bool:
+    """Say whether an instance kept to one network for long enough, so that another one, of the same kind, is strange.
+
+    Behind several gateways or proxies it shows several from the beginning; an address of the other IP version is what a
+    client begins to use that learnt of it.
+    """
+    like = [each for each in known.networks if (":" in each) == (":" in network.name)]
+    return len(like) == 1 and at - known.first_at >= STEADY_S
+
+
+def _strange(instances: Instances, known: Instance, event: Event, network: Network, calls: int) -> tuple[str, ...]:
+    """List what is strange of a client, or an address, as the role's instances go."""
+    if network.kind == "private":
+        return ("a private address, and no VPC endpoint",)
+    client = event.client
+    if event.facts & _COPIED and not instances.has_copies_at_home:
+        return (f"the client has its credentials from its {client.source}",)
+    is_known = client.kind in instances.clients or len(instances.clients) >= MAX_CLIENTS
+    if is_known or calls < FAMILIAR_CALLS or event.at - known.first_at < SETTLING_S:
+        return ()
+    return (f"a client that the role's instances do not use ({client.kind})",)
 
 
 def learn_place(instances: Instances, event: Event, place: Place, session_id: str, session_facts: int) -> None:
@@ -136,7 +164,9 @@ def learn_place(instances: Instances, event: Event, place: Place, session_id: st
     stray = known.stray
     if place.where == "home":
         _learn_home(instances, known, event, network.name)
-        if place.stray is not None and stray is not None:
+        if stray is not None and not stray.is_told and stray.network in known.networks:
+            known.stray = None  # it has moved there
+        elif place.stray is not None and stray is not None:
             known.stray = Stray(stray.network, stray.at, stray.session_id, stray.who, stray.evidence, is_told=True)
         return
     if stray is not None and not stray.is_told and place.where == "elsewhere":
@@ -165,6 +195,8 @@ def _learn_home(instances: Instances, known: Instance, event: Event, name: str) 
         instances.egress[name] = _SHARED
     if event.client.kind not in instances.clients and len(instances.clients) < MAX_CLIENTS:
         instances.clients.append(event.client.kind)
+    if event.facts & _COPIED:
+        instances.has_copies_at_home = True
 
 
 def _tells(event: Event, network: Network) -> bool:
@@ -193,8 +225,7 @@ def _foreign(event: Event, *, is_office: bool) -> tuple[str, ...]:
     return tuple(reasons)
 
 
-def _explained(instances: Instances, event: Event, network: str) -> tuple[str, ...]:
-    """List the sessions that were found outside in a network which another instance now uses as well."""
-    others = (each for name, each in instances.by_name.items() if name != event.session_name)
-    strays = (each.stray for each in others if each.stray is not None)
-    return tuple(stray.session_id for stray in strays if stray.is_told and stray.network == network)
+def _others_strays(instances: Instances, event: Event, network: str) -> list[Stray]:
+    """List what was seen, outside or elsewhere, of other instances in a network: they too may leave by it."""
+    others = (each.stray for name, each in instances.by_name.items() if name != event.session_name)
+    return [stray for stray in others if stray is not None and stray.network == network]

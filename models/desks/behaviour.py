@@ -343,7 +343,7 @@ class BehaviourDesk:
             return None
         network = self._context.network_of(event)
         is_office = self._context.is_known_network(record.source_ip_address)
-        return place_of(profile.instances, event, network, is_office=is_office)
+        return place_of(profile.instances, event, network, is_office=is_office, calls=profile.events)
 
     def _learn_place(self, event: Event, actor: Actor, profile: Profile, session: Session, place: Place) -> None:
         instances = profile.instances = profile.instances or Instances()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
@@ -12,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from streams.options import Moment, When, kafka_option, load_settings, settings_option
+from streams.options import Moment, When, address, kafka_option, load_settings, settings_option
 from streams.output import REJECTED, Unusable, say
 from streams.summary import counted, sample
 
@@ -36,6 +38,7 @@ class Options:
     settings: Path | None
     state: Path | None
     read_since: Moment | None
+    listen: tuple[str, int] | None
     strict: bool
     quiet: bool
     no_progress: bool
@@ -59,6 +62,7 @@ class Options:
     help="Where it is kept how far a bucket or LookupEvents has been read.",
 )
 @click.option("--read-since", metavar="WHEN", type=When(may_be_span=False), help="Pass on only events from then on.")
+@click.option("--listen", metavar="HOST:PORT", callback=address, help="Serve /metrics there; port 0 is a free one.")
 @click.option("--strict", is_flag=True, help="Exit with 3 if records were rejected.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress, no summary: only errors on stderr.")
 @click.option("--no-progress", is_flag=True, help="No progress bar.")
@@ -83,7 +87,11 @@ def ingest(context: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - c
 
     stopping = Event()
     _stop_by_signal(stopping, at_once=not any(each.startswith("sqs://") for each in sources))
-    with copying(list(sources), sys.stderr, is_wanted=not (options.quiet or options.no_progress)) as bar:
+    with ExitStack() as files:
+        on_count = _counting(options, files)
+        bar = files.enter_context(
+            copying(list(sources), sys.stderr, is_wanted=not (options.quiet or options.no_progress))
+        )
         try:
             summary = run_ingest(
                 Request(
@@ -93,6 +101,7 @@ def ingest(context: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - c
                     state=options.state,
                     read_since=None if options.read_since is None else options.read_since.seconds,
                     stopping=stopping,
+                    on_count=on_count,
                     on_words=unheard if options.quiet else say,
                     on_bytes=None if bar is None else bar.advance,
                     on_total=unheard if bar is None else bar.expect,
@@ -108,6 +117,24 @@ def ingest(context: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - c
     if not (summary.sent or any("://" in each for each in sources)):
         raise Unusable(f"{', '.join(sources)}: no CloudTrail event could be read")
     context.exit(REJECTED if options.strict and summary.rejected else 0)
+
+
+def _counting(options: Options, files: ExitStack) -> Callable[[str, int], None]:
+    """Serve what is counted, if that is asked for; raises Unusable."""
+    from streams.pipe import unheard  # noqa: PLC0415 - loaded by now
+
+    if options.listen is None:
+        return unheard
+    from streams.metrics import Metrics, served  # noqa: PLC0415
+
+    metrics = Metrics()
+    try:
+        port = files.enter_context(served(metrics, *options.listen))
+    except OSError as error:
+        raise Unusable(f"{options.listen[0]}:{options.listen[1]}: {error.strerror or error}") from None
+    if not options.quiet:
+        say(f"metrics     http://{options.listen[0]}:{port}/metrics")
+    return lambda outcome, count: metrics.count("rolehawk_ingest_events_total", count, outcome)
 
 
 def _checked(sources: tuple[str, ...], context: click.Context) -> tuple[str, ...]:

@@ -5,19 +5,29 @@ One record, JSON lines, ``{"Records": [...]}``, an envelope of EventBridge, SNS 
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterator
+from typing import Final, Protocol
 
-from models.trail import MAX_PIECE, Batch, Rejected, TrailReader
+from models.trail import Batch, Rejected, pieces
 from streams.sources.files import inflate
 
-MAX_INFLATED: Final = MAX_PIECE  # bytes of a message once it is decompressed: more is no trail but an attack
+MAX_INFLATED: Final = 256 * 1024 * 1024  # bytes of a message once it is decompressed: more is no trail but an attack
 
 
-def read_message(value: bytes, where: str, reader: TrailReader) -> Batch:
-    """Read the value of a message; nothing raises: what cannot be read is in the batch, named by ``where``."""
+class Reader(Protocol):
+    """Whoever reads pieces of a trail."""
+
+    def read(self, data: bytes, where: str, first: int = 1, /) -> Batch:
+        """Read one piece; ``first`` is the number of its first record."""
+
+
+def read_message(value: bytes, where: str, reader: Reader) -> Iterator[Batch]:
+    """Read the value of a message, piece by piece; what cannot be read is in the batches, named by ``where``."""
     content, fault = inflate(value, MAX_INFLATED)
-    batch = reader.read(content, where) if content else Batch()
+    number = 1
+    for piece in pieces([content] if content else []):
+        batch = reader.read(piece, where, number)
+        number += batch.count
+        yield batch
     if fault:
-        batch.count += 1
-        batch.rejected.append(Rejected(where, 0, "", fault, value))
-    return batch
+        yield Batch(count=1, rejected=[Rejected(where, 0, "", fault, value)])

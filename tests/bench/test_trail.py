@@ -14,6 +14,7 @@ import pytest
 from bench import trail
 from models.entity import identify
 from models.event import EventReader
+from models.grants.doors import DOOR_CALLS
 from models.record import Record, decode_identity, decode_log_file, epoch
 
 EVENTS = 12_000
@@ -95,6 +96,28 @@ def test_same_seed_makes_the_same_trail(folder: Path, tmp_path: Path) -> None:
         for root in (folder, tmp_path / "again", tmp_path / "other")
     ]
     assert contents[0] == contents[1] != contents[2]
+
+
+def test_changes_of_grants_are_multiplied(folder: Path, tmp_path: Path) -> None:
+    """Each change is made so many times, under an id of its own and of a role of its own; all else stays as it is."""
+    trail.write(tmp_path, EVENTS, ENTITIES, 1, seed=1, grants=3)
+    once, thrice = (
+        {
+            record["eventID"]: record
+            for path in root.rglob("*.json.gz")
+            for record in json.loads(gzip.decompress(path.read_bytes()))["Records"]
+        }
+        for root in (folder, tmp_path)
+    )
+    roles = [
+        [record["requestParameters"]["roleName"] for record in records.values() if record["eventName"] == "CreateRole"]
+        for records in (once, thrice)
+    ]
+    changes = sum(f"{record['eventSource']}:{record['eventName']}" in DOOR_CALLS for record in once.values())
+    assert changes
+    assert once.items() <= thrice.items()
+    assert len(thrice) == len(once) + 2 * changes
+    assert set(roles[1]) == {name + suffix for name in roles[0] for suffix in ("", "-2", "-3")}
 
 
 def test_too_few_entities_are_refused(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Self
 from urllib.parse import quote_plus
+from urllib.request import urlopen
 
 import boto3
 import pytest
@@ -311,6 +313,29 @@ def test_poison_in_a_queue_stops_nothing(trail: Trail, queue: Queue, topics: Top
         "could not be read: no such object",
         "no JSON",
     ]
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_the_command_serves_metrics_and_stops_in_good_order(
+    trail: Trail, queue: Queue, topics: Topics, tmp_path: Path, stop: signal.Signals
+) -> None:
+    """`rolehawk ingest --sqs` counts what it sends; told to stop it ends well, with nothing left in the queue."""
+    line = command(topics, tmp_path, "--sqs", queue.url, "--listen", "127.0.0.1:0")
+    process = subprocess.Popen(line, env=environment(), stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    address = process.stderr.readline().split()[1]
+    queue.tell(s3_event(trail.put(10)))
+
+    def served() -> str:
+        with urlopen(address) as answer:  # noqa: S310 - it is ours
+            return str(answer.read().decode())
+
+    until(lambda: 'rolehawk_ingest_events_total{outcome="sent"} 5.0' in served())
+    process.send_signal(stop)
+    _, said = process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 0, said
+    assert "deleted     1 message of the queue" in said
+    assert queue.left == 0
 
 
 @pytest.mark.long

@@ -29,7 +29,7 @@ class InstanceCredentialsOutside(Detector[BehaviourState], frozen=True, kw_only=
     known_gaps: ClassVar[str] = (
         "Use from the instance itself, or through its egress; of several instances' credentials with their own kind of client. A thief who comes before the instance was ever seen, with a "
         "client that an instance could run. An instance that gets a new address and a new client at once looks like theft; "
-        "so does EC2 Mac before it is known. Instances of more than 8 networks are not judged."
+        "so does EC2 Mac before it is known. With the clients of its own: one seen for under a day, or behind several gateways."
     )
     runbook: ClassVar[str] = (
         "Look at the address and the client: if nobody of your own copied the credentials, they are stolen. Revoke the "

@@ -11,14 +11,16 @@ from models.behaviour.keys import SETTLING_S, UNKNOWN, Key
 from models.behaviour.profile import maturity
 from models.detector import BehaviourState, Desk, Detector, Family
 from models.event import Event
-from models.facts import Facts, union
+from models.facts import Facts
 from models.finding import ChainStage, Draft, Severity, cut
 from models.network import Network
 
 _ROAMING_DAYS: Final = 30
 _MAX_NAMED: Final = 5  # networks and clients that a finding lists as known
 _MAX_REGULAR_HOURS: Final = 12  # of the day: a key that is used in more has no hour of its own
-_PERSON: Final = union(side="human") | union(side="agent") | Facts.CLI
+_TYPED: Final = frozenset(
+    {"cli", "cloudshell", "console", "browser", "agent"}
+)  # families of clients that a person works with
 
 
 class _Reason(NamedTuple):
@@ -76,7 +78,7 @@ class KeyNewNetwork(Detector[BehaviourState], frozen=True, kw_only=True):
         where = self._place(key, network, known, state, at) if is_new_place else _Reason(0, "")
         reasons = [where, *_oddities(event, key, is_new_client=is_new_client)]
         severity = _severity(where.weight, sum(each.weight for each in reasons), is_new_client=is_new_client)
-        severity = _for_owner(severity, event, state)
+        severity = _for_owner(severity, event, state, key)
         if severity is None:
             return
         texts = [each.text for each in reasons if each.text]
@@ -152,12 +154,16 @@ def _severity(place: int, weight: int, *, is_new_client: bool) -> Severity | Non
     return Severity.MEDIUM if weight >= 4 else Severity.LOW if weight >= 3 else None
 
 
-def _for_owner(severity: Severity | None, event: Event, state: BehaviourState) -> Severity | None:
+def _for_owner(severity: Severity | None, event: Event, state: BehaviourState, key: Key) -> Severity | None:
     """Bring a severity down where the owner is, or may be, a person, who travels and changes machines."""
     if severity is None or event.facts & Facts.INTRUSION_TOOL:
         return severity
     kind = state.profile.answer().kind
     if kind == "human":
         return min(severity, Severity.LOW)
-    is_perhaps = kind == "mixed" or any(session.facts & _PERSON for session in state.profile.sessions.values())
-    return min(severity, Severity.MEDIUM) if is_perhaps and kind != "machine" else severity
+    is_perhaps = kind == "mixed" or (kind == "unknown" and any(_family(client) in _TYPED for client in key.clients))
+    return min(severity, Severity.MEDIUM) if is_perhaps else severity
+
+
+def _family(client: str) -> str:
+    return client.partition("/")[0]

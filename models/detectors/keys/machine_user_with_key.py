@@ -15,8 +15,9 @@ from models.facts import Facts, union
 from models.finding import Draft, Severity, cut
 
 _WORKLOAD: Final = union(side="workload")
-# What a person's session shows at some time or other; the CLI is typed, or was when the script was written.
-_PERSON: Final = union(side="human") | union(side="agent") | Facts.CLI
+_PROGRAMS: Final = frozenset(
+    {"sdk", "iac", "unknown", "scanner"}
+)  # families of clients; what a person types with is none
 
 
 class MachineUserWithKey(Detector[BehaviourState], frozen=True, kw_only=True):
@@ -70,7 +71,9 @@ class MachineUserWithKey(Detector[BehaviourState], frozen=True, kw_only=True):
         if key is None or key.first_event is None or (at := key.first_used_at + self.min_days * DAY_S) > now:
             return
         is_still_used = (key.last_used_at or 0) - key.first_used_at >= self.min_days * DAY_S // 2
-        if is_still_used and not any(session.facts & _PERSON for session in profile.sessions.values()):
+        if is_still_used and all(
+            client.partition("/")[0] in _PROGRAMS for each in profile.keys.values() for client in each.clients
+        ):
             words = self._words(state, key.id, f"{self.min_days} days of programs alone")
             yield self.born(state, at, subject=None, evidence=[key.first_event], **words)
 

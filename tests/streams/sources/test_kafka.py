@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from models.trail import TrailReader
+from models.trail import Batch, TrailReader
 from streams.closing import closing_tick, complete_until
 from streams.sources import kafka
 from streams.sources.kafka import read_message
@@ -25,12 +25,21 @@ FORMS = {
 }
 
 
+def read(value: bytes) -> Batch:
+    """Read a message, all its pieces as one."""
+    whole = Batch()
+    for batch in read_message(value, "cloudtrail/0/17", TrailReader()):
+        whole.events = whole.events + batch.events
+        whole.rejected = whole.rejected + batch.rejected
+    return whole
+
+
 @pytest.mark.parametrize("is_gzip", [False, True])
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_is_read(form: str, is_gzip: bool) -> None:
     """Whoever wrote the message, plain or gzip, its events are read."""
     value, count = FORMS[form]
-    batch = read_message(gzip.compress(value) if is_gzip else value, "cloudtrail/0/17", TrailReader())
+    batch = read(gzip.compress(value) if is_gzip else value)
     assert [event.event_id for event in batch.events] == [each["eventID"] for each in RECORDS[:count]]
     assert not batch.rejected
 
@@ -40,7 +49,7 @@ def test_every_form_is_read(form: str, is_gzip: bool) -> None:
 )
 def test_nothing_else_raises(value: bytes) -> None:
     """What is no trail is rejected by where it was, whatever it is; an empty message is nothing."""
-    batch = read_message(value, "cloudtrail/0/17", TrailReader())
+    batch = read(value)
     assert not batch.events
     assert bool(batch.rejected) == bool(value)
     assert {each.file for each in batch.rejected} <= {"cloudtrail/0/17"}
@@ -48,7 +57,7 @@ def test_nothing_else_raises(value: bytes) -> None:
 
 def test_what_damage_leaves_is_read() -> None:
     """Of gzip that ends early the events before its end are read, and the end is named."""
-    batch = read_message(gzip.compress(LINES)[:-8], "cloudtrail/0/17", TrailReader())
+    batch = read(gzip.compress(LINES)[:-8])
     assert len(batch.events) == 3
     assert [each.reason for each in batch.rejected] == ["gzip ends early"]
 
@@ -56,7 +65,7 @@ def test_what_damage_leaves_is_read() -> None:
 def test_a_bomb_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
     """A message that grows beyond all bounds when it is decompressed is given up."""
     monkeypatch.setattr(kafka, "MAX_INFLATED", 100_000)
-    batch = read_message(gzip.compress(b" " * 5_000_000), "cloudtrail/0/17", TrailReader())
+    batch = read(gzip.compress(b" " * 5_000_000))
     assert [each.reason for each in batch.rejected] == ["more than 100,000 bytes once it is decompressed"]
 
 
