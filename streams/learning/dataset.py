@@ -31,7 +31,6 @@ from streams.sources.simulated.world import World
 
 MAX_TIER: Final = 2  # of the evidence that a label may come from
 ERAS: Final[tuple[Era, ...]] = ("new", "old", "both")
-MAX_EVENTS_A_DAY: Final = 20_000  # of a simulated organisation
 
 OnHour = Callable[[str, Habits], None]
 

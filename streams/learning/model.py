@@ -14,12 +14,17 @@ def model_of(settings: Settings) -> Learned:
         return shipped_model()
     try:
         return load(Path(name))
-    except (ModelError, OSError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise SettingsError(f"learned.model: {name}: {reason}") from None
+    except ModelError as error:
+        raise SettingsError(f"learned.model: {error}") from None
+    except OSError as error:
+        raise SettingsError(f"learned.model: {name}: {error.strerror}") from None
 
 
 def load(path: Path) -> Learned:
-    """Read a model from a file; raises ModelError and OSError."""
+    """Read a model from a file; raises ModelError that names the file, and OSError."""
     with path.open("rb") as file:
-        return read_model(file.read(MAX_BYTES + 1))
+        data = file.read(MAX_BYTES + 1)
+    try:
+        return read_model(data)
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from None
