@@ -22,6 +22,7 @@ from streams.commands.learning import evaluate, train
 from streams.commands.policies import check_policy, diff_policy
 from streams.commands.simulate import simulate
 from streams.commands.trails import explain, principals, replay, seed
+from streams.commands.watch import watch
 from streams.commands.worker import worker
 from streams.output import EXIT_STATUS, INTERRUPTED, UNUSABLE, abandon_stdout, complain
 
@@ -50,8 +51,8 @@ def rolehawk(context: click.Context) -> None:
 
 
 _COMMANDS = (
-    replay, principals, explain, detectors, simulate, check_policy, diff_policy, broker, ingest, seed, worker, alert, train,
-    evaluate,
+    replay, principals, explain, detectors, simulate, check_policy, diff_policy, broker, ingest, seed, worker, alert,
+    watch, train, evaluate,
 )  # fmt: skip
 
 for _command in _COMMANDS:

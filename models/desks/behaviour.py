@@ -222,8 +222,11 @@ class BehaviourDesk:
         self.profiles.touch(profile.arn)
         self._plan(profile)
 
-    def sweep_due(self, now: int) -> None:
-        """Run what time alone has made true by `now`, for all entities in the order of their ARNs."""
+    def sweep_due(self, now: int, now_of: Callable[[Profile], int] | None = None) -> None:
+        """Run what time alone has made true by `now`, for all entities in the order of their ARNs.
+
+        ``now_of`` says what time it is for an entity, where it is not the same for all; never later than `now`.
+        """
         reached = []
         while self._due and self._due[0][0] <= now:
             at, arn = heappop(self._due)
@@ -233,9 +236,10 @@ class BehaviourDesk:
         for arn in sorted(reached):
             if (profile := self.profiles.get(arn)) is None:
                 continue
-            if profile.next_due_at <= now:
-                self.sweep(profile, now)
-            else:  # events have put it off
+            at = now if now_of is None else now_of(profile)
+            if profile.next_due_at <= at:
+                self.sweep(profile, at)
+            else:  # events have put it off, or its own time has not come
                 self._expect(profile)
 
     def forget(self, now: int) -> None:

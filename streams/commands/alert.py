@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 UNDELIVERED = 4
 MAX_COMPLAINTS = 10  # of lines that are no findings; all are counted
 GROUP = "rolehawk-alert"
+SESSION_S = 10  # after a kill the next process waits so long for its partitions
 _NO_EXTRA = "alert needs the extra `alert`: pip install 'rolehawk[alert]'"
 
 
@@ -188,7 +189,13 @@ class _Job:
         topic = self._settings.stream.topics.findings
         try:
             consumer = Cluster.of(self._settings, kafka).consumer(
-                topic, group_id=GROUP, enable_auto_commit=False, auto_offset_reset="earliest", max_poll_records=500
+                topic,
+                group_id=GROUP,
+                enable_auto_commit=False,
+                auto_offset_reset="earliest",
+                max_poll_records=500,
+                session_timeout_ms=SESSION_S * 1_000,
+                heartbeat_interval_ms=SESSION_S * 300,
             )
         except KafkaUnusableError as error:
             raise Unusable(str(error)) from None

@@ -29,6 +29,7 @@ from models.event import Event, EventReader, in_order
 from models.finding import MAX_EVIDENCE, MAX_TITLE, Finding
 from models.grants.account import MAX_ATTEMPTS, MAX_WATCHED, AccountState
 from models.record import decode_record, epoch
+from models.settings import parse_settings
 from tests.records import Json, events_of, instance_call, raise_fault, record, role, rules, run, user
 
 ROOT = Path(__file__).parents[2]
@@ -55,9 +56,14 @@ def companions(detector: Kind) -> list[Rule[Any]]:
     return list(getattr(module_of(detector), "COMPANIONS", ()))
 
 
+def toml_of(detector: Kind) -> str:
+    """Load the settings without which a detector finds nothing, where there are any."""
+    return str(getattr(module_of(detector), "SETTINGS", ""))
+
+
 def found_by(detector: Kind, records: list[Json]) -> list[Finding]:
     """Run a detector over records, and list its own findings."""
-    found = run(records, only=detector.name, also=companions(detector)).findings()
+    found = run(records, only=detector.name, also=companions(detector), toml=toml_of(detector)).findings()
     return [each for each in found if each.detector == detector.name]
 
 
@@ -73,7 +79,7 @@ def of(detector: Kind) -> list[Rule[Any]]:
 
 def fed(detector: Kind, events: list[Event]) -> Engine:
     """Feed events to an engine with one detector, and let time pass to the last of them."""
-    engine = Engine(of(detector), on_fault=raise_fault)
+    engine = Engine(of(detector), parse_settings(toml_of(detector)), raise_fault)
     engine.feed(events)
     engine.tick(max(event.at for event in events))
     return engine
@@ -196,9 +202,9 @@ def test_state_round_trips_at_every_event(detector: Kind) -> None:
     events = events_of([*trail(detector, "POSITIVE"), *trail(detector, "NEAR_MISS")])
     expected = fed(detector, events)
     for cut in range(len(events) + 1):
-        first = Engine(of(detector), on_fault=raise_fault)
+        first = Engine(of(detector), parse_settings(toml_of(detector)), raise_fault)
         first.feed(events[:cut])
-        second = Engine(of(detector), on_fault=raise_fault)
+        second = Engine(of(detector), parse_settings(toml_of(detector)), raise_fault)
         second.restore(list(first.changes()))
         second.feed(events[cut:])
         second.tick(events[-1].at)

@@ -13,7 +13,7 @@ from models.detectors import build
 from models.detectors.console.machine_role_console import MachineRoleConsole
 from models.event import EventReader
 from models.finding import Finding
-from models.record import encode
+from models.record import encode, epoch
 from models.rows import Row, StateVersionError
 from models.settings import Context, Settings
 from streams.filing import FiledError, Filer, decode_filed, shard_of
@@ -223,3 +223,27 @@ def test_memory_of_events_is_bounded() -> None:
             seen.pass_time(number)
     assert len(seen) <= 2 * MIN_REMEMBERED + 1_000
     assert not any(seen.is_new(number) for number in range(4 * MIN_REMEMBERED, 5 * MIN_REMEMBERED))
+
+
+def test_time_is_that_of_the_account_that_lags() -> None:
+    """Within a source too; an account that has fallen silent holds it back no longer, and a new filer knows none yet."""
+    now = 0.0
+    filer = Filer(0, 1, Desks(RULES, CONTEXT), 900, clock=lambda: now)
+
+    def send(minute: int, account: str) -> None:
+        sent = record("GetObject", user("robot"), minute, recipientAccountId=account)
+        filer.file(filer.read(msgspec.json.encode(sent), "here").events)
+
+    begin = epoch(str(record("GetObject", None, 0)["eventTime"]))
+    send(600, "111122223333")
+    send(60, "444455556666")
+    assert filer.watermark < begin
+    now = 61.0
+    send(601, "111122223333")
+    send(61, "444455556666")
+    assert filer.watermark == begin + 61 * 60 - 900
+    now = 130.0
+    send(602, "111122223333")
+    assert filer.watermark == begin + 602 * 60 - 900
+    filer.close(begin + 700 * 60)
+    assert filer.watermark == begin + 700 * 60

@@ -40,12 +40,12 @@ def stolen(day: float, **fields: Any) -> Json:
     return use(day, THIEF, **{"name": "ListBuckets", "userAgent": CLI, **fields})
 
 
-POSITIVE: list[Json] = [*quiet(12), stolen(12), stolen(12.01, name="ListUsers", errorCode="AccessDenied")]
+POSITIVE: list[Json] = [*quiet(9), stolen(9), stolen(9.01, name="ListUsers", errorCode="AccessDenied")]
 NEAR_MISS: list[Json] = [
-    *quiet(12, "paul", OTHER),
-    use(12, "203.0.113.99", "ListBuckets", "paul", OTHER),  # another address of its own block, another call
-    use(12.1, "203.0.20.1", "GetObject", "paul", OTHER),  # a new block close to it
-    use(12.2, HOMES[0], "GetObject", "paul", OTHER, userAgent=CLI),  # a new client at home
+    *quiet(9, "paul", OTHER),
+    use(9, "203.0.113.99", "ListBuckets", "paul", OTHER),  # another address of its own block, another call
+    use(9.01, "203.0.20.1", "GetObject", "paul", OTHER),  # a new block close to it
+    use(9.02, HOMES[0], "GetObject", "paul", OTHER, userAgent=CLI),  # a new client at home
 ]
 
 
