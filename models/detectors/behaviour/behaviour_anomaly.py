@@ -50,7 +50,7 @@ class BehaviourAnomaly(Detector[BehaviourState], frozen=True, kw_only=True):
 
     alerts_per_week: Annotated[float, Meta(gt=0, le=1_000)] = 5.0
     max_p_value: Annotated[float, Meta(gt=0, le=0.005)] = 0.005
-    medium_p_value: Annotated[float, Meta(ge=0, le=0.01)] = 1e-6
+    max_p_value_medium: Annotated[float, Meta(ge=0, le=0.01)] = 1e-6
 
     def due_at(self, state: BehaviourState) -> int | None:
         """Say when the hour under way is over, if anything in it was odd."""
@@ -98,7 +98,7 @@ class BehaviourAnomaly(Detector[BehaviourState], frozen=True, kw_only=True):
                 "networks": len(habits.places),
                 "compared_with": "the entity's own habits",
             },
-            severity=Severity.MEDIUM if p_value <= self.medium_p_value else Severity.LOW,
+            severity=Severity.MEDIUM if p_value <= self.max_p_value_medium else Severity.LOW,
         )
         draft.exhibits, draft.born_at = hour.exhibits, None
         draft.actor = hour.who or draft.actor
