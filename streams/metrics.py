@@ -219,6 +219,11 @@ class Metrics:
                 for labels, number in numbers.items():
                     self._add(name, number, labels)
 
+    def passed(self, watermark: int) -> None:
+        """Say how far event time has come."""
+        with self._lock:
+            self._set("rolehawk_watermark_timestamp_seconds", {(): watermark})
+
     # Telling
 
     def collect(self) -> Iterator[Metric]:

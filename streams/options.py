@@ -115,6 +115,7 @@ class Options:
     inventory_at: Moment | None = None
     strict: bool = False
     history: bool = False
+    metrics_file: Path | None = None
     quiet: bool = False
     no_progress: bool = False
 
@@ -240,6 +241,12 @@ policy_options = _options(
     click.option("--strict", is_flag=True, help="Exit with 3 if a policy could not be read."),
     click.option("-q", "--quiet", is_flag=True, help="No summary: only errors on stderr."),
 )  # fmt: skip
+metrics_options = _options(
+    click.option("--metrics-host", metavar="ADDRESS", default="127.0.0.1", show_default=True,
+                 help="Serve /metrics on this address."),
+    click.option("--metrics-port", metavar="PORT", type=click.IntRange(0, 65_535), default=9464, show_default=True,
+                 help="Serve /metrics on this port; 0 for any that is free."),
+)  # fmt: skip
 paths_argument = click.argument("paths", metavar="PATH...", nargs=-1, required=True)
 
 
@@ -275,6 +282,8 @@ def _with_paths_beside(path: Path, settings: Settings) -> Settings:
 
     named = {name: getattr(settings.networks, name) for name in ("maxmind_asn", "maxmind_city", "aws_ranges")}
     beside = {name: str(path.parent / value) for name, value in named.items() if value is not None}
+    if settings.learned.model is not None:
+        settings = replace(settings, learned=replace(settings.learned, model=str(path.parent / settings.learned.model)))
     return replace(settings, networks=replace(settings.networks, **beside)) if beside else settings
 
 
@@ -292,9 +301,11 @@ def check(options: Options) -> None:
             raise click.BadParameter(f"no detector {name!r}; the nearest is {nearest!r}", param_hint="--detector")
     if not any(moment is not None and moment.is_span for moment in (options.since, options.until)):
         options.span(0)
-    written = [path.resolve() for path in (options.output, options.rejects) if path is not None]
+    named = {"-o": options.output, "--rejects": options.rejects, "--metrics-file": options.metrics_file}
+    written = [path.resolve() for path in named.values() if path is not None]
     if len(set(written)) < len(written):
-        raise click.UsageError("-o and --rejects name the same file")
+        same = " and ".join(name for name, path in named.items() if path and written.count(path.resolve()) > 1)
+        raise click.UsageError(f"{same} name the same file")
     for path in written:
         if path.is_file() and any(Path(read).exists() and path.samefile(read) for read in options.paths):
             raise click.UsageError(f"{path} is both read and written")

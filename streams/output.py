@@ -123,6 +123,41 @@ class WholeFile:
             self._part.unlink(missing_ok=True)
 
 
+class GrowingFile:
+    """A file that lines are added to, of which only so many bytes count as a commit says: what is beyond is cut off."""
+
+    def __init__(self, path: Path, counted: int | None) -> None:
+        """Open it; ``counted`` bytes of it count, None where it is not known to be ours: then it must be new or empty."""
+        try:
+            self._file = path.open("ab")
+            size = self._file.tell()
+            if counted is None and size:
+                self._file.close()
+                raise Unusable(f"{path}: holds something already, and this state did not write it")
+            self.length = min(size, counted or 0)
+            self._file.truncate(self.length)
+        except OSError as error:
+            raise Unusable(f"{path}: {error.strerror}") from None
+        self.lost = (counted or 0) - self.length  # bytes that somebody took away
+        self._path = path
+
+    def write(self, lines: Iterable[str]) -> int:
+        """Add lines, down to the disk; gives the bytes that there are now."""
+        try:
+            self._file.writelines(line.encode() for line in lines)
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise Unusable(f"{self._path}: {error.strerror}") from None
+        self.length = self._file.tell()
+        return self.length
+
+    def close(self) -> None:
+        """Let it go."""
+        with suppress(OSError):  # what counts was flushed
+            self._file.close()
+
+
 def say(line: str) -> None:
     """Write one line to stderr, if anybody is there to read it."""
     if sys.stderr is None:

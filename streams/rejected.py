@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
+from codecs import getincrementaldecoder
+from contextlib import suppress
 from typing import Final
 
-import msgspec
+from msgspec.structs import replace
 
 from models.desks.tray import Fault
 from models.record import encode
 from models.trail import Rejected
 from streams.formats.jsonl import line
-from streams.kafka import MAX_MESSAGE_BYTES
 from streams.summary import rejected_row
 
-MAX_REJECTED_BYTES: Final = 400_000  # of a rejected record's content that are kept
+MAX_CONTENT: Final = 150_000  # bytes of a record that are kept: in JSON one may become six, and a broker takes 1 MiB
+
+_decoder = getincrementaldecoder("utf-8")
 
 
 def message_of(rejected: Rejected) -> bytes:
-    """Put it down as a message, its content cut where it is long: escapes may make it six times as long as it is."""
-    size = MAX_REJECTED_BYTES
-    while True:
-        kept = msgspec.structs.replace(rejected, content=rejected.content[:size])
-        message = line(rejected_row(kept)).encode()
-        if len(message) <= MAX_MESSAGE_BYTES:
-            return message
-        size //= 2
+    """Put it down as a message; of text that is too long a whole number of characters is kept."""
+    if len(content := rejected.content) > MAX_CONTENT:
+        content = content[:MAX_CONTENT]
+        with suppress(UnicodeDecodeError):  # no text at all
+            content = _decoder().decode(content).encode()
+        rejected = replace(rejected, content=content)
+    return line(rejected_row(rejected)).encode()
 
 
 def of_fault(fault: Fault) -> Rejected:

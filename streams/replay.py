@@ -6,10 +6,11 @@ import gc
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from msgspec import Struct, field
 
+from models.behaviour.learned import Learned
 from models.desks.tray import Fault
 from models.detectors import build
 from models.engine import Engine, Principal
@@ -21,10 +22,14 @@ from models.network import Locate
 from models.record import encode
 from models.settings import Settings
 from models.trail import Batch, Rejected
+from streams.learning.model import model_of
 from streams.networks import opened
 from streams.order import DisorderError, Merge, Once, Records, SpillSort
 from streams.sources.files import STDIN, FileReader, OnBytes, Source, Unopened, begins_at, find
 from streams.sources.inventory import Answers
+
+if TYPE_CHECKING:
+    from streams.metrics_file import Samples
 
 MAX_SAMPLES: Final = 5  # rejected and repaired records each that the summary names
 SMALL: Final = 2 * 1024 * 1024  # bytes of all files together that are sorted without looking into them first
@@ -60,6 +65,7 @@ class Result(Struct):
     engine: Engine  # with all that it knows
     history: list[Finding] = []  # every change, by opening, id and revision; empty unless asked for
     lineages: dict[str, list[Hop]] = {}  # by finding, as far back as it was ever known; empty without the history
+    samples: Samples | None = None  # of all metrics over the trail's time, if asked for
 
 
 class Span(NamedTuple):
@@ -80,12 +86,13 @@ class Span(NamedTuple):
 ALL: Final = Span()
 
 
-def replay(
+def replay(  # noqa: PLR0913 - what can be asked of a replay
     paths: list[str],
     settings: Settings,
     *,
     span: Span = ALL,
     with_history: bool = False,
+    with_samples: bool = False,
     inventory: Answers | None = None,
     inventory_at: int | None = None,
     on_bytes: OnBytes | None = None,
@@ -94,7 +101,7 @@ def replay(
     """Read trails in event-time order, run all detectors, and give the state at the trail's end.
 
     ``inventory`` is what was known of the accounts; it holds as of ``inventory_at``, else of the first event. Raises
-    SettingsError where a file that the settings name under ``[networks]`` cannot be read.
+    SettingsError where a file that the settings name under ``[networks]`` or ``[learned]`` cannot be read.
     ``on_bytes`` is told of every stretch of a file that was read; ``on_rejected`` of every record that could not be,
     and of every event at which a detector raised.
     """
@@ -102,23 +109,24 @@ def replay(
     sources, missing = find(paths)
     complaints = _Complaints(on_rejected)
     with _without_collections(), opened(settings.networks) as locate:
-        known = _Known(inventory or Answers(), inventory_at, locate)
-        run = _Run(settings, span, complaints, on_bytes, known, with_history)
+        known = _Known(inventory or Answers(), inventory_at, locate, model_of(settings))
+        run = _Run(settings, span, complaints, on_bytes, known, with_history, with_samples)
         try:
             run.merge(sources)
         except DisorderError:  # the state so far is of no use: what was missed comes before it
             complaints.begin_again()
-            run = _Run(settings, span, complaints, None, known, with_history)
+            run = _Run(settings, span, complaints, None, known, with_history, with_samples)
             run.sort(sources)
         return run.result(missing, started_s)
 
 
 class _Known(NamedTuple):
-    """What is known beside the trail: of the accounts before the first event, and of where addresses are."""
+    """What is known beside the trail: of accounts before the first event, of where addresses are, of behaviour."""
 
     inventory: Answers
     holds_at: int | None
     locate: Locate | None
+    learned: Learned
 
 
 def events_of(paths: list[str], *, read_since: int | None = None, on_bytes: OnBytes | None = None) -> Iterator[Event]:
@@ -177,12 +185,17 @@ class _Run:
         on_bytes: OnBytes | None,
         known: _Known,
         with_history: bool,
+        with_samples: bool,
     ) -> None:
         self._known = known
         self._history: list[Finding] = []
         self._lineages: dict[str, list[Hop]] = {}
-        on_change = self._on_change if with_history else None
-        self._engine = Engine(build(settings), settings, self._on_fault, on_change, known.locate)
+        self._with_history = with_history
+        self._samples = _sampling() if with_samples else None
+        on_change = self._on_change if with_history or with_samples else None
+        self._engine = Engine(build(settings), settings, self._on_fault, on_change, known.locate, known.learned)
+        if self._samples is not None:
+            self._samples.watch(self._engine)
         self._suppressions = settings.suppressions
         self._reader = FileReader(on_bytes, asked_for=self._engine.asked_for)
         self._once = Once()
@@ -216,8 +229,9 @@ class _Run:
 
     def result(self, missing: list[Unopened], started_s: float) -> Result:
         """Let time pass to the last event, and sum up."""
-        self._engine.feed(self._once.rest())
         summary = self._summary
+        rest = self._once.rest()
+        self._engine.feed(rest)
         if summary.last_at is not None:
             self._engine.tick(summary.last_at)
         for each in missing:
@@ -229,9 +243,11 @@ class _Run:
         summary.samples = self._complaints.first_rejected + self._complaints.first_repaired
         findings, principals = self._engine.findings(), self._engine.principals()
         summary.idle_suppressions = self._idle_suppressions()
+        if self._samples is not None:
+            self._samples.end(rest, summary)
         summary.elapsed_s = time.monotonic() - started_s
         history = sorted(self._history, key=lambda each: (each.opened_at, each.finding_id, each.revision))
-        return Result(findings, principals, summary, self._engine, history, self._lineages)
+        return Result(findings, principals, summary, self._engine, history, self._lineages, self._samples)
 
     def _idle_suppressions(self) -> list[str]:
         """Word which suppressions have ended by the trail's end, and which never matched."""
@@ -260,20 +276,28 @@ class _Run:
         summary.events += len(events)
         if summary.first_at is None:
             summary.first_at = events[0].at
-            self._seed(events[0].at)
+            holds_at = self._known.holds_at
+            seed(self._engine, self._known.inventory, events[0].at if holds_at is None else holds_at)
         summary.last_at = events[-1].at
-        self._engine.feed(self._once.of(events))
+        if self._samples is None:
+            self._engine.feed(self._once.of(events))
+        else:
+            self._samples.feed(events, self._fed)
 
-    def _seed(self, first_at: int) -> None:
-        inventory, holds_at = self._known.inventory, self._known.holds_at
-        holds_at = first_at if holds_at is None else holds_at
-        for answer in inventory.details:
-            for each in read_inventory(answer, holds_at):
-                self._engine.seed(each)
-        self._engine.seed_keys(inventory.keys, holds_at)
+    def _fed(self, events: list[Event], *, is_all: bool) -> list[Event]:
+        """Feed events in order; ``is_all`` says that what comes next is later than all of them."""
+        fresh = self._once.of(events)
+        if is_all:
+            fresh += self._once.rest()
+        self._engine.feed(fresh)
+        return fresh
 
     def _on_change(self, finding: Finding) -> None:
         """Keep a change, and who stood behind it: what leads there is forgotten once nobody can act by it."""
+        if self._samples is not None:
+            self._samples.changed(finding)
+        if not self._with_history:
+            return
         self._history.append(finding)
         hops = self._engine.lineage_of(finding.finding_id)
         known = self._lineages.get(finding.finding_id, [])
@@ -287,6 +311,20 @@ class _Run:
         where = "the passing of time" if event is None else f"event {event.event_id}"
         content = b"" if event is None else encode(event.record)
         self._complaints.reject(Rejected(where, 0, "", f"detector {fault.detector} raised {fault.error}", content))
+
+
+def _sampling() -> Samples:
+    from streams.metrics_file import Samples  # noqa: PLC0415 - a replay without metrics loads no Prometheus
+
+    return Samples()
+
+
+def seed(engine: Engine, inventory: Answers, holds_at: int) -> None:
+    """Tell an engine what was known of the accounts at an instant, before its first event."""
+    for answer in inventory.details:
+        for each in read_inventory(answer, holds_at):
+            engine.seed(each)
+    engine.seed_keys(inventory.keys, holds_at)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Final
 
 from msgspec import Struct
@@ -40,15 +41,24 @@ def chains(parts: list[Part], min_stages: int, window_s: int) -> list[list[Part]
     """
     ordered = sorted(parts, key=lambda each: each.order)
     found: list[list[Part]] = []
-    begin = 0
+    stages: Counter[ChainStage] = Counter()  # of the parts from `begin` on that open within its window
+    begin = seen = 0
     while begin < len(ordered):
         until_at = ordered[begin].opened_at + window_s
-        if len({each.stage for each in ordered[begin:] if each.opened_at <= until_at}) < min_stages:
+        while seen < len(ordered) and ordered[seen].opened_at <= until_at:
+            stages[ordered[seen].stage] += 1
+            seen += 1
+        if len(stages) < min_stages:
+            if stages[ordered[begin].stage] == 1:
+                del stages[ordered[begin].stage]
+            else:
+                stages[ordered[begin].stage] -= 1
             begin += 1
             continue
         end = begin + 1
         while end < len(ordered) and ordered[end].opened_at - ordered[end - 1].opened_at <= window_s:
             end += 1
         found.append(ordered[begin:end])
-        begin = end
+        stages.clear()
+        begin = seen = end
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -44,6 +45,12 @@ if TYPE_CHECKING:
 @output_options("findings", "reports")
 @showing_options
 @finding_options
+@click.option(
+    "--metrics-file",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write all metrics over the trail's time into FILE, for promtool to make Prometheus' blocks of.",
+)
 @reading_options
 @click.pass_context
 def replay(context: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - click's own contract
@@ -55,6 +62,9 @@ def replay(context: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - c
     options = Options(**given)
     with ExitStack() as files:
         what: What = "reports" if options.form in FORMATS["reports"] else "findings"
+        metrics_file = None
+        if options.metrics_file is not None:
+            metrics_file = files.enter_context(WholeFile(options.metrics_file)).open()
         result, output = _read(options, what, files)
         since, until = options.span(_last_at(result))
         shown = [each for each in result.findings if is_shown(each, options, since, until)]
@@ -63,6 +73,8 @@ def replay(context: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - c
             output.write([_reported(options, result, shown, changes)])
         else:
             output.write(changes if options.history else shown)
+        if metrics_file is not None and result.samples is not None:
+            metrics_file.write(result.samples.lines())
     summarise(options, result, shown)
     context.exit(status_of(options, result.summary, shown))
 
@@ -189,6 +201,7 @@ def _replayed(options: Options, settings: Settings, settings_file: str, *, with_
                 inventory=inventory,
                 inventory_at=None if options.inventory_at is None else options.inventory_at.seconds,
                 with_history=with_history,
+                with_samples=options.metrics_file is not None,
                 on_bytes=on_bytes,
                 on_rejected=on_rejected,
             )

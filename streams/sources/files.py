@@ -159,6 +159,15 @@ def inflated(source: Source) -> Iterator[bytes]:
     return iter(_Inflated(source, None))
 
 
+def is_whole(source: Source) -> bool:
+    """Say whether a file looks complete: gzip that ends, and text that ends as JSON can."""
+    stream = _Inflated(source, None)
+    end = b""
+    for chunk in stream:
+        end = chunk[-PEEK:].rstrip()[-1:] or end
+    return not stream.fault and end in (b"}", b"]")
+
+
 def inflate(value: bytes, most: int) -> tuple[bytes, str]:
     """Decompress bytes if they are gzip, to so many bytes at most; gives them, and what was wrong."""
     stream = _Inflated(Source("", False, len(value)), None, BytesIO(value))

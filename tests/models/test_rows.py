@@ -276,21 +276,37 @@ def test_beyond_the_bound_the_longest_unseen_go_first(monkeypatch: pytest.Monkey
 
 
 def test_a_chain_and_its_parts_go_together() -> None:
-    """While one part of a chain is open, or lately was, chain and parts all stay."""
+    """While one part of a chain is open, chain and parts all stay, however long the others have been closed."""
     engine = Engine(rules(), on_fault=raise_fault)
     engine.feed(sample())
     engine.tick(sample()[-1].at)
-    chains = {each.part_of for each in engine.findings() if each.part_of}
-    assert chains
-    parts = [key for key, each in engine.incidents.matters.items() if each.part_of in chains]
-    still_open = [key for key in parts if engine.incidents.matters[key].close_reason is None]
-    engine.tick(sample()[-1].at + 300 * DAY_S)
+    desk = engine.incidents
+    chain_id = next(each.part_of for each in desk.matters.values() if each.part_of)
+    assert chain_id is not None
+    family = {chain_id, *(key for key, each in desk.matters.items() if each.part_of == chain_id)}
+    assert len(family) > 3
+    part = desk.matters[min(family - {chain_id})]
+    for key in family:
+        desk.matters[key].close_reason = "resolved"
+    part.close_reason = None
+    desk.forget(sample()[-1].at + 300 * DAY_S)
+    assert family <= desk.matters.keys()
+    part.close_reason = "resolved"
+    desk.forget(sample()[-1].at + 300 * DAY_S)
+    assert not family & desk.matters.keys()
+
+
+def test_a_flood_does_not_wait_for_the_day_to_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An engine says when it holds more than its bounds, so that it is made to forget at once."""
+    monkeypatch.setattr(behaviour, "MAX_PROFILES", 10)
+    engine = Engine(rules(), on_fault=raise_fault)
+    was_overfull = []
+    for begin, end in ((0, 11), (11, 13)):
+        engine.feed(events_of(record("ListUsers", user(f"user{n}"), n) for n in range(begin, end)))
+        was_overfull.append(engine.is_overfull)
     engine.forget()
-    left = {key for key, each in engine.incidents.matters.items() if each.close_reason is not None}
-    expected: set[str] = set()
-    if [key for key in still_open if key in engine.incidents.matters]:
-        expected = chains | set(parts)
-    assert left <= expected
+    assert [*was_overfull, engine.is_overfull] == [False, True, False]
+    assert len(engine.behaviour.profiles) == 10
 
 
 def test_forgetting_is_cheap_and_changes_nothing_that_is_young() -> None:
