@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import Any, Final, Protocol
@@ -22,6 +23,7 @@ from streams.outbox import Outbox, StateRow
 from streams.rejected import message_of
 from streams.shard import Outgoing
 
+SEEK_S: Final = 5.0  # for messages to come from where we went
 FLUSH_S: Final = 2.0  # how much work a crash repeats at most, and how old the stored state is
 MAX_PENDING: Final = 400  # messages that wait for a flush; then no more are applied until it is done
 
@@ -48,6 +50,19 @@ class Event(Protocol):
 
     def ack(self) -> bool:
         """Say that it need not come again."""
+
+
+class Place(Protocol):
+    """Where messages of a partition come from."""
+
+    def is_steady(self) -> bool:
+        """Say whether partitions stay with whom they are; while they change hands, tables are being read into."""
+
+    async def earliest(self) -> int:
+        """Give the offset of the oldest message that is still there."""
+
+    async def go_to(self, offset: int) -> None:
+        """Let messages come from an offset on."""
 
 
 class State(Protocol):
@@ -87,7 +102,7 @@ class Keeper:
         store: LocalStore,
         outbox: Outbox,
         *,
-        is_steady: Callable[[], bool],
+        place: Place,
         on_close: Callable[[], None],
         on_broken: Callable[[BaseException], Awaitable[None]],
     ) -> None:
@@ -95,7 +110,8 @@ class Keeper:
         self._state = state
         self._store = store
         self._outbox = outbox
-        self._is_steady = is_steady  # False while partitions change hands: then the store is being read into
+        self._place = place
+        self._sought_at = -SEEK_S
         self._on_close = on_close
         self._on_broken = on_broken
         self._turn = asyncio.Lock()  # what a message yields is sent before state that has it is looked at
@@ -109,8 +125,11 @@ class Keeper:
 
     async def take(self, event: Event) -> None:
         """Apply a message, unless it was applied before it came again; raises where Kafka takes no more."""
+        offset, expected = event.message.offset, self._state.applied + 1
+        if offset > expected and not await self._is_next(offset, expected):
+            return
         async with self._turn:
-            if event.message.offset > self._state.applied:
+            if offset > self._state.applied:
                 for role, key, value in self._apply(event):
                     self._sent.append(await self._send(role, value, key))
             self._pending.append(event)
@@ -118,6 +137,22 @@ class Keeper:
             self._has_room.clear()
             self._is_wanted.set()
         await self._has_room.wait()
+
+    async def _is_next(self, offset: int, expected: int) -> bool:
+        """Say whether there is nothing before a message; else go back to what is, after which the message comes again.
+
+        As partitions change hands Faust throws away what it has read ahead, goes back, and may yet give a message of
+        before in between. And what is committed is not always what is stored: the state alone knows where to go on.
+        """
+        earliest = await self._place.earliest()
+        if earliest >= offset:
+            if expected > 0:
+                _log.warning("partition %d: %d messages are gone unread", self._partition, offset - expected)
+            return True
+        if self._place.is_steady() and time.monotonic() - self._sought_at > SEEK_S:
+            self._sought_at = time.monotonic()
+            await self._place.go_to(max(expected, earliest))
+        return False
 
     def _apply(self, event: Event) -> list[Outgoing]:
         offset = event.message.offset
@@ -149,7 +184,7 @@ class Keeper:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._is_wanted.wait(), FLUSH_S)
                 self._is_wanted.clear()
-                if self._pending and self._is_steady():
+                if self._pending and self._place.is_steady():
                     await self._flush()
                     self._has_room.set()
         except Exception as error:  # noqa: BLE001 - rows that are given out count as stored: there is no going on

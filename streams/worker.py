@@ -74,6 +74,31 @@ class _Consumer(Protocol):
         """Commit."""
 
 
+class _Partition:
+    """Where the messages of one partition come from."""
+
+    def __init__(self, app: Any, partition: TP) -> None:  # noqa: ANN401 - Faust's own type says less than is used
+        self._app = app
+        self._partition = partition
+
+    def is_steady(self) -> bool:
+        """Say whether partitions stay with whom they are."""
+        return _is_steady(self._app)
+
+    async def earliest(self) -> int:
+        """Give the offset of the oldest message that is still there."""
+        offsets = await self._app.consumer.earliest_offsets(self._partition)
+        return int(offsets[self._partition])
+
+    async def go_to(self, offset: int) -> None:
+        """Let messages come from an offset on."""
+        await self._app.consumer.seek(self._partition, offset)
+
+
+def _is_steady(app: Any) -> bool:  # noqa: ANN401 - as above
+    return not (app.rebalancing or app.in_recovery)
+
+
 class SilentMonitor(faust.Monitor):
     """Measures nothing: Faust's own counts cost more than the desks, and nobody asks for them."""
 
@@ -150,28 +175,26 @@ class Worker:
 
     async def _shard(self, partition: int) -> Keeper:
         shard = Shard(partition, self._rules, self._context, self._tally, self._learned)
-        keeper = await self._keeper(partition, shard, self._shards)
+        keeper = await self._keeper(self._topics.filed, partition, shard, self._shards)
         await read_back(self._client, self._topics.filed, shard)
         return keeper
 
     async def _incidents_desk(self, partition: int) -> Keeper:
-        return await self._keeper(partition, Incidents(self._rules, self._context, self._tally), self._incidents)
+        incidents = Incidents(self._rules, self._context, self._tally)
+        return await self._keeper(self._topics.drafts, partition, incidents, self._incidents)
 
-    async def _keeper(self, partition: int, state: Shard | Incidents, table: Any) -> Keeper:  # noqa: ANN401 - Faust's
+    async def _keeper(self, topic: str, partition: int, state: Shard | Incidents, table: Any) -> Keeper:  # noqa: ANN401
         keeper = Keeper(
             partition,
             state,
             TableStore(table, partition),
             await self._writer(),
             on_close=lambda: self._tally.gave(state),
-            is_steady=self._is_steady,
+            place=_Partition(self.app, TP(topic, partition)),
             on_broken=self._break_off,
         )
         self._tally.took(state)
         return keeper
-
-    def _is_steady(self) -> bool:
-        return not (self.app.rebalancing or self.app.in_recovery)
 
     # What goes wrong
 
@@ -184,7 +207,7 @@ class Worker:
         while True:
             await asyncio.sleep(COMMIT_AGAIN_S)
             consumer = cast("_Consumer", self.app.consumer)
-            if self._is_steady():
+            if _is_steady(self.app):
                 assigned = consumer.assignment()
                 known = consumer._committed_offset.items()  # noqa: SLF001 - Faust shows it nowhere else
                 offsets = {tp: offset for tp, offset in known if offset and tp in assigned and tp.topic in topics}
