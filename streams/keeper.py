@@ -33,8 +33,13 @@ _log = logging.getLogger(__name__)
 class Message(Protocol):
     """A message as Faust gives it."""
 
-    partition: int
-    offset: int
+    @property
+    def partition(self) -> int:
+        """Its partition."""
+
+    @property
+    def offset(self) -> int:
+        """Its offset."""
 
 
 class Event(Protocol):
@@ -185,13 +190,14 @@ class Keeper:
                     await asyncio.wait_for(self._is_wanted.wait(), FLUSH_S)
                 self._is_wanted.clear()
                 if self._pending and self._place.is_steady():
-                    await self._flush()
+                    await self.flush()
                     self._has_room.set()
         except Exception as error:  # noqa: BLE001 - rows that are given out count as stored: there is no going on
             _log.exception("state of partition %d cannot be stored", self._partition)
             await self._on_broken(error)
 
-    async def _flush(self) -> None:
+    async def flush(self) -> None:
+        """Store what changed, once Kafka has what came of it, and acknowledge the messages that it came of."""
         async with self._turn:
             pending, self._pending = self._pending, []
             sent, self._sent = self._sent, []
