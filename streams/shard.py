@@ -13,6 +13,7 @@ import msgspec
 from isal import isal_zlib
 from msgspec import Struct
 
+from models.behaviour.learned import Learned
 from models.behaviour.profile import Profile
 from models.desks.incidents import IncidentsDesk
 from models.desks.pair import Desks
@@ -135,10 +136,17 @@ class ShardMeta(Struct, array_like=True):
 class Shard:
     """The behaviour and grants desks of one partition of the filed topic. State: theirs, and how far they have come."""
 
-    def __init__(self, number: int, rules: Iterable[Rule[Any]], context: Context, report: Report) -> None:
+    def __init__(
+        self,
+        number: int,
+        rules: Iterable[Rule[Any]],
+        context: Context,
+        report: Report,
+        learned: Learned | None = None,
+    ) -> None:
         self.number = number
         self.applied = -1
-        self.desks = Desks(rules, context)
+        self.desks = Desks(rules, context, learned)
         self.clock = Clock()
         self._seen = Seen()
         self._report = report

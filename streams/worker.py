@@ -29,6 +29,7 @@ from streams.filing import Filer
 from streams.inbox import Inbox
 from streams.kafka import Cluster
 from streams.keeper import Event, Keeper
+from streams.learning.model import model_of
 from streams.localstore import TableStore
 from streams.metrics import Metrics
 from streams.outbox import Outbox
@@ -75,6 +76,7 @@ class Worker:
         self, settings: Settings, cluster: Cluster, folder: Path, metrics: Metrics, locate: Locate | None = None
     ) -> None:
         self._context = Context(settings, locate)
+        self._learned = model_of(settings)
         self._stream = settings.stream
         self._topics = settings.stream.topics
         self._cluster = cluster
@@ -133,7 +135,7 @@ class Worker:
         )
 
     async def _shard(self, partition: int) -> Keeper:
-        shard = Shard(partition, self._rules, self._context, self._tally)
+        shard = Shard(partition, self._rules, self._context, self._tally, self._learned)
         keeper = await self._keeper(partition, shard, self._shards)
         await read_back(self._client, self._topics.filed, shard)
         return keeper

@@ -115,7 +115,7 @@ def test_it_describes_itself(detector: Kind) -> None:
         assert len(words.split()) >= 5
     assert detector.attack
     assert all(re.fullmatch(r"T\d{4}(\.\d{3})?", technique) for technique in detector.attack)
-    assert detector.calls or detector.facts or detector.new_facts or detector.desk == "incidents"
+    assert detector.calls or detector.facts or detector.new_facts or detector.desk == "incidents" or sweeps(detector)
     for name in tuning_of(detector):
         assert re.search(r"_(minutes|hours|days|per_[a-z]+|sessions)$|^(min|max)_", name), name
         with pytest.raises(msgspec.ValidationError):
@@ -158,9 +158,12 @@ def test_it_is_pure(detector: Kind) -> None:
     for rule in rules(only=detector.name):
         if detector.desk == "incidents":  # sees parts, which are frozen
             continue
-        for state, event in seen_by(rule, events):
+        for state, seen in seen_by(rule, events):
             before = copy.deepcopy(state)
-            assert rule.observe(event, state) == rule.observe(event, state)
+            if isinstance(seen, Event):
+                assert rule.observe(seen, state) == rule.observe(seen, state)
+            else:
+                assert rule.sweep(state, seen) == rule.sweep(state, seen)
             assert msgspec.structs.asdict(state)["coverage_since"] == before.coverage_since
             assert getattr(state, "profile", None) == getattr(before, "profile", None)
             assert getattr(state, "account", None) == getattr(before, "account", None)
@@ -173,14 +176,23 @@ def learned(engine: Engine) -> tuple[Any, Any]:
     return profiles, accounts
 
 
-def seen_by(rule: Rule[Any], events: list[Event]) -> Iterator[tuple[Any, Event]]:
-    """Collect the states and events that a detector is shown."""
-    shown: list[tuple[Any, Event]] = []
+def sweeps(detector: Kind) -> bool:
+    """Say whether a detector looks at what time alone makes true."""
+    return detector.sweep is not Detector.sweep
+
+
+def seen_by(rule: Rule[Any], events: list[Event]) -> Iterator[tuple[Any, Event | int]]:
+    """Collect the states that a detector is shown, with the event, or the time, at which it was."""
+    shown: list[tuple[Any, Event | int]] = []
 
     class Watcher(type(rule.detector)):  # type: ignore[misc]
         def observe(self, event: Event, state: Any) -> list[Any]:
             shown.append((copy.deepcopy(state), event))
             return []
+
+        def sweep(self, state: Any, now: int) -> list[Any]:
+            shown.append((copy.deepcopy(state), now))
+            return list(super().sweep(state, now))
 
     watcher = Rule(Watcher(**msgspec.structs.asdict(rule.detector)), rule.tuning)
     Engine([watcher], on_fault=raise_fault).feed(events)
