@@ -32,10 +32,11 @@ bench: $(READY)
 	$(BIN)/python -m bench
 	$(BIN)/python -m bench.stream
 
-# What is generated from the code: the sample trail and the catalogue of detectors.
+# What is generated from the code: the sample trail, the catalogue of detectors, the dashboards.
 docs: $(READY)
 	$(BIN)/python -m examples.make_sample_trail
 	$(BIN)/rolehawk detectors --format markdown -o docs/detectors.md
+	$(BIN)/python -m grafana
 
 # The report in Chromium: docs/pictures.
 pictures: $(READY)

@@ -15,7 +15,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -27,12 +27,14 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient
 
 from bench import trail
+from models.desks.pair import Desks
+from models.detectors import build
 from models.event import Event, EventReader
 from models.record import decode_log_file, encode
-from models.settings import Settings, parse_settings
+from models.settings import Context, Settings, parse_settings
 from models.trail import pieces
 from streams.broker import Broker
-from streams.filing import decode_filed
+from streams.filing import Filer, decode_filed
 from streams.kafka import Cluster
 from streams.order import Merge
 from streams.sources.files import begins_at, find, inflated
@@ -102,13 +104,13 @@ class Topics:
         process.wait()
         return took
 
-    def work_off(self, messages: Iterator[Message], count: int, roles: tuple[str, ...], workers: int = 1) -> Run:
+    def work_off(self, messages: Iterable[Message], count: int, roles: tuple[str, ...], workers: int = 1) -> Run:
         """Start workers, let them wait for work, give it to them, and say what it took until all is acknowledged."""
         processes = [self.start(number) for number in range(workers)]
         time.sleep(SETTLE_S)
         before_s, began_s = sum(cpu_s(each.pid) for each in processes), time.monotonic()
         self.idle_s = before_s / workers
-        produce(self.bootstrap, self.names["cloudtrail"], messages)
+        produce(self.bootstrap, self.names[roles[0]], messages)
         while any(self.left(role) for role in roles):
             time.sleep(0.3)
         took = Run(
@@ -137,7 +139,7 @@ def ends_of(bootstrap: str, topic: str) -> dict[TopicPartition, int]:
     return ends
 
 
-def produce(bootstrap: str, topic: str, messages: Iterator[Message]) -> None:
+def produce(bootstrap: str, topic: str, messages: Iterable[Message]) -> None:
     """Write messages, all acknowledged."""
     producer = KafkaProducer(bootstrap_servers=bootstrap, linger_ms=20, batch_size=1 << 20, max_request_size=8 << 20)
     for partition, value in messages:
@@ -146,10 +148,28 @@ def produce(bootstrap: str, topic: str, messages: Iterator[Message]) -> None:
     producer.close()
 
 
+def filed(folder: Path, shards: int, *, is_skewed: bool = False) -> list[Message]:
+    """File a trail as a worker does; skewed: every second event is made by one and the same entity."""
+    filer = Filer(0, shards, Desks(build(Settings()), Context(Settings())), 900)
+    messages: list[Message] = []
+    hot: Event | None = None
+    for events in _ordered(folder):
+        for number, event in enumerate(events):
+            if is_skewed and event.actor is not None and event.actor.type == "role":
+                hot = hot or event
+                if number % 2:
+                    event.actor = hot.actor
+                    event.record.user_identity = hot.record.user_identity
+        filer.file(events)
+        messages += [(shard, filer.message(shard)) for shard in filer.full()]
+    return messages + [(shard, filer.message(shard)) for shard in filer.piled()]
+
+
 def batches(folder: Path, size: int, partitions: int) -> Iterator[Message]:
     """Read a trail as ingest does: in order, an account in one partition, so many records in a message."""
     piles: dict[int, list[bytes]] = {}
-    for records in _ordered(folder):
+    for events in _ordered(folder):
+        records = [(each.record.recipient_account_id or "", encode(each.record)) for each in events]
         for account, line in records:
             partition = crc32(account.encode()) % partitions
             pile = piles.setdefault(partition, [])
@@ -160,7 +180,7 @@ def batches(folder: Path, size: int, partitions: int) -> Iterator[Message]:
         yield partition, _packed(pile)
 
 
-def _ordered(folder: Path) -> Iterator[list[tuple[str, bytes]]]:
+def _ordered(folder: Path) -> Iterator[list[Event]]:
     reader = EventReader()
     merge: Merge[Event] = Merge()
     sources, _ = find([str(folder)])
@@ -168,21 +188,23 @@ def _ordered(folder: Path) -> Iterator[list[tuple[str, bytes]]]:
     for (_, source), (next_begins_at, _) in zip(begins, [*begins[1:], (1 << 62, sources[0])], strict=True):
         for piece in pieces(inflated(source)):
             merge.add(reader.read_all(decode_log_file(piece).records))
-        for events in merge.released(next_begins_at):
-            yield [(each.record.recipient_account_id or "", encode(each.record)) for each in events]
+        yield from merge.released(next_begins_at)
 
 
 def _packed(lines: list[bytes]) -> bytes:
     return lines[0] if len(lines) == 1 else igzip.compress(b"\n".join(lines), 1)
 
 
-async def consumed(bootstrap: str, topic: str) -> dict[str, float]:
-    """Read and decode filed batches with a bare consumer, and say what it took."""
+async def consumed(bootstrap: str, topic: str, partitions: list[int]) -> dict[str, float]:
+    """Read and decode filed batches of some partitions with a bare consumer, and say what it took."""
     from aiokafka import AIOKafkaConsumer  # type: ignore[import-untyped]  # noqa: PLC0415 - it ships no types
+    from aiokafka import TopicPartition as AIOKafkaPartition  # noqa: PLC0415
 
-    ends = {each.partition: end for each, end in ends_of(bootstrap, topic).items() if end}
-    consumer = AIOKafkaConsumer(topic, bootstrap_servers=bootstrap, auto_offset_reset="earliest", max_poll_records=500)
+    found = {each.partition: end for each, end in ends_of(bootstrap, topic).items() if end}
+    ends = {each: end for each, end in found.items() if each in partitions}
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, auto_offset_reset="earliest", max_poll_records=500)
     await consumer.start()
+    consumer.assign([AIOKafkaPartition(topic, each) for each in ends])
     reader, count = EventReader(), 0
     before_s, began_s = time.process_time(), time.monotonic()
     while ends:
@@ -199,16 +221,17 @@ async def consumed(bootstrap: str, topic: str) -> dict[str, float]:
     return {**took, "rows": count}
 
 
-def bare(bootstrap: str, topic: str) -> dict[str, float]:
-    """Run the bare consumer in a process of its own."""
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.stream", "--consume", bootstrap, topic],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        check=True,
+def bare(bootstrap: str, topic: str, shards: int, processes: int = 1) -> Run:
+    """Run bare consumers, each in a process of its own with its part of the partitions."""
+    shares = [",".join(map(str, range(number, shards, processes))) for number in range(processes)]
+    command = [sys.executable, "-m", "bench.stream", "--consume", bootstrap, topic]
+    running = [subprocess.Popen([*command, share], cwd=ROOT, stdout=subprocess.PIPE) for share in shares]
+    found = [json.loads(each.communicate()[0]) for each in running]
+    rows = sum(each["rows"] for each in found)
+    return Run(
+        sum(each["cpu_us"] * each["rows"] for each in found) / rows,
+        max(each["wall_us"] * each["rows"] for each in found) / rows,
     )
-    found: dict[str, float] = json.loads(done.stdout)
-    return found
 
 
 def replayed(folder: Path) -> dict[str, Any]:
@@ -238,7 +261,7 @@ def compare(broker: Broker, folder: Path, given: argparse.Namespace) -> None:
         wholes.append(whole.work_off(messages, count, ("cloudtrail", "filed", "drafts")).cpu_us)
         alone = Topics(broker, folder, f"desks{pair}", given.shards, filed=whole.names["filed"])
         desks.append(alone.work_off_what_is_there(count, ("filed", "drafts"), whole.idle_s).cpu_us)
-        bares.append(bare(broker.bootstrap, whole.names["filed"])["cpu_us"])
+        bares.append(bare(broker.bootstrap, whole.names["filed"], given.shards).cpu_us)
         print(f"pair {pair + 1}: {replays[-1]:.2f}, {wholes[-1]:.2f}, {desks[-1]:.2f}, {bares[-1]:.2f} us", flush=True)
     print(f"\n{'':44}{'us of CPU per event':>20}{'events per s and core':>24}")
     rows = (
@@ -256,10 +279,10 @@ def compare(broker: Broker, folder: Path, given: argparse.Namespace) -> None:
     changelog = sum(log_bytes(broker, f"{whole.name}-{table}-changelog") for table in ("shards", "incidents"))
     raw = sum(len(igzip.decompress(each.read_bytes())) for each in (folder / "trail").rglob("*.json.gz"))
     stored = sum(each.stat().st_size for each in (folder / "trail").rglob("*.json.gz"))
-    filed = log_bytes(broker, whole.names["filed"])
+    filed_bytes = log_bytes(broker, whole.names["filed"])
     print(
         f"changelog: {changelog / raw:.2f} bytes for each byte of input, {changelog / stored:.2f} for each compressed one; "
-        f"filed topic {filed / stored:.2f} for each compressed one"
+        f"filed topic {filed_bytes / stored:.2f} for each compressed one"
     )
 
 
@@ -271,6 +294,24 @@ def single(broker: Broker, folder: Path, given: argparse.Namespace) -> None:
     print(f"one record a message: {took.cpu_us:.0f} us of CPU per event, {1e6 / took.wall_us:,.0f} events per s")
 
 
+def spread(broker: Broker, folder: Path, given: argparse.Namespace) -> None:
+    """Measure one worker and two on the same filed batches, beside one bare consumer and two; then with a busy entity."""
+    roles = ("filed", "drafts")
+    for label, is_skewed in (("even keys", False), ("one entity makes half of all events", True)):
+        messages = filed(folder / "trail", given.shards, is_skewed=is_skewed)
+        rows = sum(len(decode_filed(value).hows) for _, value in messages)
+        walls = []
+        for workers in (1, 2):
+            topics = Topics(broker, folder, f"spread{workers}{int(is_skewed)}", given.shards)
+            walls.append(topics.work_off(messages, rows, roles, workers).wall_us)
+        alone, both = (bare(broker.bootstrap, topics.names["filed"], given.shards, number).wall_us for number in (1, 2))
+        gained, bare_gained = walls[0] / walls[1], alone / both
+        print(
+            f"two workers, {label}: {gained:.2f} times as fast as one; two bare consumers {bare_gained:.2f} times: "
+            f"{gained / bare_gained:.0%} of that"
+        )
+
+
 def main() -> None:
     """Make the trail, start a broker, measure, and print."""
     parser = argparse.ArgumentParser(prog="python -m bench.stream", description=(__doc__ or "").splitlines()[0])
@@ -278,10 +319,11 @@ def main() -> None:
     parser.add_argument("--entities", type=int, default=2_000)
     parser.add_argument("--pairs", type=int, default=3)
     parser.add_argument("--shards", type=int, default=4)
-    parser.add_argument("--consume", nargs=2, metavar=("BOOTSTRAP", "TOPIC"), help=argparse.SUPPRESS)
+    parser.add_argument("--consume", nargs=3, help=argparse.SUPPRESS)  # bootstrap, topic, partitions
     given = parser.parse_args()
     if given.consume:
-        print(json.dumps(asyncio.run(consumed(*given.consume))))
+        bootstrap, topic, partitions = given.consume
+        print(json.dumps(asyncio.run(consumed(bootstrap, topic, [int(each) for each in partitions.split(",")]))))
         return
     with TemporaryDirectory(prefix="rolehawk-bench-") as temporary:
         folder = Path(temporary)
@@ -290,6 +332,7 @@ def main() -> None:
             print(f"{given.events:,} events, {given.entities:,} entities, {given.shards} shards, batches of {BATCH}")
             compare(broker, folder, given)
             single(broker, folder, given)
+            spread(broker, folder, given)
 
 
 if __name__ == "__main__":

@@ -252,10 +252,12 @@ def pipeline() -> model.Dashboard:
             [
                 over_time("Deliveries", "What `rolehawk alert` told its sinks, within an hour: delivered, repeated, held for a digest, failed and to be tried again, refused.",
                           Query(grown("rolehawk_alert_deliveries_total", "sink, outcome", window="1h", by_account=False), "{{sink}} {{outcome}}"), is_bars=True),
+                over_time("Waiting to be told", "What is due to a sink or held for its digest: what rises here does not reach anybody.",
+                          Query("sum by (sink) (rolehawk_alert_waiting)", "{{sink}}")),
                 rows("Firing", "Alerts of rolehawk's rules that fire now. The name leads to what to do.",
                      Query('sum by (alertname, severity) (ALERTS{alertname=~"Rolehawk.*",alertstate="firing"})'), value="firing",
                      links={"alertname": ("What to do", "${docs}/alerts-and-dashboards.md")}, width=12),
-                rows("Versions", "Which rolehawk runs where.", Query("max by (instance, version) (rolehawk_build_info)"), value="is up", links={}, width=24),
+                rows("Versions", "Which rolehawk runs where.", Query("max by (instance, version) (rolehawk_build_info)"), value="is up", links={}, width=12),
             ],
         ),
     )  # fmt: skip

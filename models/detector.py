@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 
 from models.behaviour.instances import Place
 from models.behaviour.keys import Key, KeyAct
+from models.behaviour.learned import Learned
 from models.behaviour.profile import HOUR_S, NEVER, Profile, Session, maturity
 from models.event import Event
 from models.facts import BEGINS_WITH_ITSELF
@@ -61,6 +62,7 @@ class BehaviourState(Struct, frozen=True):
     act: KeyAct | None = None  # what is done to a key
     network: Network | None = None  # that a key is used, made or switched from
     place: Place | None = None  # of an instance's session: where it is used
+    learned: Learned | None = None  # the models, where time alone is looked at
 
     @property
     def entity(self) -> EntityRef:

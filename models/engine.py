@@ -11,8 +11,10 @@ from typing import Any, Final
 
 from msgspec import UNSET, Struct, UnsetType
 
+from models.behaviour.classifier import LEARNED_TIER, Regression, opinion
 from models.behaviour.evidence import Kind
 from models.behaviour.keys import KeyRow
+from models.behaviour.learned import Learned
 from models.behaviour.profile import NEVER, Profile
 from models.desks.incidents import IncidentsDesk, OnChange
 from models.desks.pair import Desks
@@ -76,12 +78,13 @@ class Engine:
         on_fault: Callable[[Fault], None] | None = None,
         on_change: OnChange | None = None,
         locate: Locate | None = None,
+        learned: Learned | None = None,
     ) -> None:
         rules = tuple(rules)
         context = Context(settings, locate)
         self.now = self._written_now = -NEVER
         self._on_fault = on_fault
-        self.desks = Desks(rules, context)
+        self.desks = Desks(rules, context, learned)
         self.behaviour, self.grants = self.desks.behaviour, self.desks.grants
         self.incidents = IncidentsDesk((rule for rule in rules if rule.detector.desk == "incidents"), context)
         self.incidents.on_change = on_change
@@ -149,8 +152,8 @@ class Engine:
 
     def principals(self) -> list[Principal]:
         """List whatever acted or was assumed, by ARN."""
-        profiles = self.behaviour.profiles
-        return [_principal(profiles[arn]) for arn in sorted(profiles) if profiles[arn].stances]
+        profiles, people = self.behaviour.profiles, self.behaviour.learned.people
+        return [_principal(profiles[arn], people) for arn in sorted(profiles) if profiles[arn].stances]
 
     def changes(self) -> Iterator[Row]:
         """Write the rows of state that changed since this was last asked; all of them, where it never was.
@@ -187,8 +190,12 @@ class Engine:
         tray.clear()
 
 
-def _principal(profile: Profile) -> Principal:
+def _principal(profile: Profile, people: Regression) -> Principal:
     answer = profile.answer()
+    kind, class_, tier = answer.kind, answer.verdict.class_, answer.verdict.tier
+    judged = None if profile.habits is None else opinion(people, profile.habits)
+    if tier is None and judged is not None and judged.side is not None:  # a stronger tier always wins
+        kind, class_, tier = "human" if judged.side == "human" else "machine", judged.side, LEARNED_TIER
     sessions = max(sum(profile.stances.values()), 1)
     counted = {1 << bit: count for bit, count in profile.shown.items()}
     for fact in LADDER:
@@ -197,14 +204,20 @@ def _principal(profile: Profile) -> Principal:
     evidence = [
         FactCount(rung.tier, rung.text, counted[int(fact)]) for fact, rung in LADDER.items() if int(fact) in counted
     ]
+    if judged is not None and tier not in (1, 2):  # where AWS or the configuration say it, nobody asks
+        like = "a person" if judged.probability >= 0.5 else "a machine"
+        evidence += [
+            FactCount(LEARNED_TIER, f"behaves like {like}: {each.what} ({each.value:.3g} {each.unit})", profile.events)
+            for each in judged.contributors
+        ]
     return Principal(
         arn=profile.arn,
         type=profile.type,
         account_id=profile.account_id,
-        kind=answer.kind,
-        class_=answer.verdict.class_,
-        tier=answer.verdict.tier,
-        probability=None,
+        kind=kind,
+        class_=class_,
+        tier=tier,
+        probability=None if judged is None else round(judged.probability, 4),
         evidence=sorted(evidence, key=lambda each: (each.tier, -each.count, each.fact)),
         sessions=SessionCount(answer.human, answer.machine, answer.unknown),
         events=profile.events,

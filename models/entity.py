@@ -281,7 +281,8 @@ def _plain(identity: UserIdentity, kind: EntityType, arn: str, *, extra: int = 0
     credential: Credential | None = None
     if key is not None:
         if not key.startswith("ASIA"):
-            extra |= Facts.LONG_LIVED_KEY if kind in ("user", "root") else 0
+            is_told = kind in ("user", "root") and key.isalnum()  # a redacted one tells no two apart
+            extra |= Facts.LONG_LIVED_KEY if is_told else 0
         elif kind in ("user", "federated-user"):
             extra |= Facts.OF_A_KEY
         credential = "temporary" if key.startswith("ASIA") else "root" if kind == "root" else "long_lived"

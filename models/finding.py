@@ -126,6 +126,8 @@ class Draft(Struct, kw_only=True):
     coverage_since: int
     attack: tuple[str, ...]
     runbook: str
+    p_value: float | None = None  # of a learned score: only the least likely pass, so many a week
+    per_week: float = 0.0
     born_at: int | None = None  # came true by time alone, at this instant: the evidence is of what it is true of
     closes: CloseReason | None = None  # a closing draft is no evidence
     is_attempt: bool = False  # denied: an incident, whatever the life of its detector

@@ -104,6 +104,12 @@ class Suppression(Struct, frozen=True):
         return self.network is None or _is_in(address, (ip_network(self.network, strict=False),))
 
 
+class LearnedSettings(Struct, frozen=True):
+    """Which learned model is in force: a file that `rolehawk train` wrote (path), else the one that ships."""
+
+    model: str | None = None
+
+
 class Settings(Struct, frozen=True):
     """All that rolehawk.toml may say; every part of it can be left out."""
 
@@ -113,6 +119,7 @@ class Settings(Struct, frozen=True):
     pipelines: Pipelines = Pipelines()
     scanners: Scanners = Scanners()
     canaries: Canaries = Canaries()
+    learned: LearnedSettings = LearnedSettings()
     detectors: dict[str, dict[str, Any]] = {}
     suppressions: tuple[Suppression, ...] = ()
     routes: tuple[Route, ...] = ()

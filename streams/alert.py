@@ -96,7 +96,9 @@ class Courier:
         if due.is_in_doubt and self._sink.was_taken(message, int(due.begun_at) - CLOCK_SKEW_S):
             self._ledger.end(self.name, due, "taken", "", now)
             return now
+        begun_s = time.monotonic()
         answer = self._sink.send(message)
+        answered_at = now + time.monotonic() - begun_s  # patience counts from the answer
         self._ledger.end(self.name, due, answer.outcome, answer.reason, now)
         if answer.outcome in ("taken", "refused"):
             self._succeed(due, answer.outcome, answer.reason)
@@ -107,7 +109,7 @@ class Courier:
         if self._failures == 0:
             self._complain(f"{self.name}: {answer.reason}; it is tried again until it succeeds")
         self._failures += 1
-        self._resume_at = now + wait_s
+        self._resume_at = answered_at + wait_s
         return self._resume_at
 
     def close(self) -> None:
@@ -142,12 +144,14 @@ class Couriers:
         for thread in self._threads:
             thread.start()
 
-    def finish(self, patience_s: float) -> None:
-        """Let all be told that waits, digests too, but give up after so long; then stop."""
+    def finish(self, patience_s: float, is_stopped: Callable[[], bool] = lambda: False) -> None:
+        """Let all be told that waits, digests too, but give up after so long, or when asked to; then stop."""
         self._is_last.set()
         self._wake()
         deadline = time.monotonic() + patience_s
-        while self._ledger.waiting(self._clock()) and time.monotonic() < deadline and not self.faults:
+        while time.monotonic() < deadline and not self.faults and not is_stopped():
+            if not self._ledger.waiting(self._clock()):
+                break
             time.sleep(0.05)
         self.stop()
 

@@ -17,16 +17,14 @@ from msgspec import Struct
 
 from models.event import Event
 from models.trail import Batch, Rejected
-from streams.formats.jsonl import line
 from streams.kafka import MAX_MESSAGE_BYTES
-from streams.summary import rejected_row
+from streams.rejected import message_of
 
 MAX_RECORDS: Final = 500  # in a message: what the stream reads the fastest
 MAX_RAW_BYTES: Final = 4 * 1024 * 1024  # of a message before gzip
 MAX_GATHERED: Final = 20_000  # records of all accounts that wait for more of theirs
 MAX_SPAN_S: Final = 600  # of event time in a message
 MAX_ACCOUNT: Final = 64  # characters of an account id that a message's key has
-MAX_REJECTED_BYTES: Final = 400_000  # of a rejected record's content that are kept
 
 
 class Receipt:
@@ -173,6 +171,5 @@ def _pack(records: list[Original], on_rejected: OnRejected) -> Iterator[Message]
 
 def rejection(rejected: Rejected, receipt: Receipt | None = None) -> Message:
     """Put down what was rejected, for the topic of its own: where it was, why, and its bytes, cut where they are many."""
-    kept = msgspec.structs.replace(rejected, content=rejected.content[:MAX_REJECTED_BYTES])
     receipts = Counter({receipt: 1} if receipt is not None else {})
-    return Message(None, line(rejected_row(kept)).encode(), 1, receipts, is_rejected=True)
+    return Message(None, message_of(rejected), 1, receipts, is_rejected=True)

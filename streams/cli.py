@@ -18,6 +18,7 @@ from streams.commands.alert import alert
 from streams.commands.broker import broker
 from streams.commands.detectors import detectors
 from streams.commands.ingest import ingest
+from streams.commands.learning import evaluate, train
 from streams.commands.policies import check_policy, diff_policy
 from streams.commands.simulate import simulate
 from streams.commands.trails import explain, principals, replay, seed
@@ -51,7 +52,7 @@ def rolehawk(context: click.Context) -> None:
 
 _COMMANDS = (
     replay, principals, explain, detectors, simulate, check_policy, diff_policy, broker, ingest, seed, worker, alert,
-    watch,
+    watch, train, evaluate,
 )  # fmt: skip
 
 for _command in _COMMANDS:

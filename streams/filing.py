@@ -7,7 +7,8 @@ read, and parameters only where a detector asks for them. Each message says how 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from hashlib import blake2b
 from typing import Final, NamedTuple
 from zlib import crc32
@@ -16,6 +17,7 @@ import msgspec
 from isal import isal_zlib
 from msgspec import Struct
 
+from models.desks.grants import MAX_ACCOUNTS, account_of
 from models.desks.pair import Desks
 from models.event import Event, EventReader
 from models.record import decode_lines, encode
@@ -24,6 +26,7 @@ from models.trail import Batch, TrailReader
 MAX_ROWS: Final = 500  # events of one filed message
 MAX_BYTES: Final = 1_000_000  # of its records before compression; one record may be larger
 MAX_KNOWN: Final = 65_536  # entities whose shard is remembered; a full memory starts over
+QUIET_S: Final = 60.0  # without an event, an account no longer holds the others' time back
 NEVER: Final = 1 << 62
 ID_BYTES: Final = 8
 _LEVEL: Final = 1  # of compression: a quarter of the bytes for 1 µs an event
@@ -112,13 +115,24 @@ class Pile:
 class Filer:
     """Files what one partition of the source holds.
 
-    State: piles that are not yet sent, and how far the partition has come. Nothing of it needs to be kept: the source
+    State: piles that are not yet sent, and how far each account has come. Nothing of it needs to be kept: the source
     is acknowledged only after Kafka has what was filed.
     """
 
-    def __init__(self, source: int, shards: int, desks: Desks, allowance_s: int) -> None:
+    def __init__(
+        self,
+        source: int,
+        shards: int,
+        desks: Desks,
+        allowance_s: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.source = source
-        self.newest_at = self._closed_at = -NEVER
+        self._clock = clock
+        self._settled_at = clock() + QUIET_S
+        self._newest: dict[str, int] = {}  # account -> time of its newest event; at most MAX_ACCOUNTS
+        self._read_at: dict[str, float] = {}  # account -> when an event of it was read last
+        self._closed_at = -NEVER
         self.coverage_since = NEVER
         self.is_idle = False
         self._desks = desks  # says where an event belongs; observes none
@@ -126,14 +140,23 @@ class Filer:
         self._shards = shards
         self._reader = TrailReader(desks.asked_for)
         self._piles: list[Pile] = [Pile() for _ in range(shards)]
-        self._accounts: dict[str, None] = {}
+        self._now = 0.0
+        self._recipients: list[str] = []  # accounts that events were delivered to
         self._told = [0] * shards  # how many of the accounts each shard has been told
         self._shard_of: dict[str, int] = {}
 
     @property
     def watermark(self) -> int:
-        """Up to when nothing more is expected."""
-        return max(self.newest_at - self._allowance_s, self._closed_at)
+        """Up to when nothing more is expected: of the account that lags, of those that sent something lately.
+
+        Accounts drift apart by days where history is read. For a while after the start it is not known which do.
+        """
+        now = self._clock()
+        if not self._newest or now < self._settled_at:
+            return self._closed_at
+        active = [at for account, at in self._newest.items() if now - self._read_at[account] < QUIET_S]
+        at = min(active) if active else max(self._newest.values())
+        return max(at - self._allowance_s, self._closed_at)
 
     def read(self, data: bytes, where: str, first: int = 1) -> Batch:
         """Read a piece of a message of the source; what cannot be read is in the batch, with its place."""
@@ -142,6 +165,7 @@ class Filer:
     def file(self, events: Iterable[Event]) -> list[Unfiled]:
         """Put events on the piles of those whom they concern; gives those that are on none."""
         unfiled = []
+        self._now = self._clock()
         for event in events:
             try:
                 is_filed = self._file(event)
@@ -153,10 +177,15 @@ class Filer:
         return unfiled
 
     def _file(self, event: Event) -> bool:
-        self.newest_at = max(self.newest_at, event.at)
         self.coverage_since = min(self.coverage_since, event.at)
-        if (account := event.record.recipient_account_id) is not None and account not in self._accounts:
-            self._accounts[account] = None
+        account = account_of(event)
+        known_at = self._newest.get(account)
+        if known_at is not None or len(self._newest) < MAX_ACCOUNTS:
+            if known_at is None or event.at > known_at:
+                self._newest[account] = event.at
+            self._read_at[account] = self._now
+            if known_at is None and event.record.recipient_account_id is not None:
+                self._recipients.append(account)
         hows: dict[int, int] = {}
         for key, how in self._desks.places_of(event):
             shard = self._shard_of.get(key)
@@ -186,9 +215,8 @@ class Filer:
     def message(self, shard: int) -> bytes:
         """Write what lies on a shard's pile, or a tick where nothing does."""
         pile = self._piles[shard]
-        accounts = tuple(self._accounts)[self._told[shard] :]
-        self._told[shard] = len(self._accounts)
-        # A message does not tell that what it holds itself is over: the watermark counts once it has been applied.
+        accounts = tuple(self._recipients[self._told[shard] :])
+        self._told[shard] = len(self._recipients)
         filed = Filed(self.source, self.watermark, self.is_idle, self.coverage_since, accounts)
         if pile.hows:
             lines = isal_zlib.compress(b"\n".join(pile.records), _LEVEL)

@@ -16,15 +16,15 @@ from typing import Any, Final, Protocol
 from models.record import encode
 from models.trail import Batch, Rejected
 from streams.closing import complete_until
-from streams.filing import NEVER, Filer, Unfiled
+from streams.filing import NEVER, QUIET_S, Filer, Unfiled
 from streams.keeper import Event
 from streams.outbox import Outbox
+from streams.rejected import message_of
 from streams.sources.kafka import read_message
 
 LINGER_S: Final = 0.2  # how long events wait for others that go to the same shard
 TICK_S: Final = 1.0  # how often all shards are told the time, while events come
 TICKS_AFTER: Final = 3  # ticks after the last event
-IDLE_S: Final = 60.0  # without events, a partition no longer holds the time of others back
 MAX_ROUNDS: Final = 20  # that wait for Kafka; then no more is read until one is done
 
 _log = logging.getLogger(__name__)
@@ -47,14 +47,12 @@ class Inbox:
         outbox: Outbox,
         count: Count,
         *,
-        on_rejected: Callable[[Rejected], Awaitable[None]],
         on_broken: Callable[[BaseException], Awaitable[None]],
     ) -> None:
         self._filer = filer
         self._shards = shards
         self._outbox = outbox
         self._count = count
-        self._on_rejected = on_rejected
         self._on_broken = on_broken
         self._events: list[Event] = []  # of the round at hand
         self._sent: list[Awaitable[Any]] = []
@@ -62,6 +60,7 @@ class Inbox:
         self._order = asyncio.Lock()  # what is sent to a shard is sent in the order in which it was filed
         self._read_at = time.monotonic()
         self._ticks_due = 0
+        self._ticked_at = 0.0
         self._is_closing = False  # a closing came that shards have not been told of
         self._tasks = [asyncio.ensure_future(self._guarded(each)) for each in (self._beat, self._settle)]
 
@@ -75,11 +74,12 @@ class Inbox:
             await self._file(event.value, where)
         except Exception as error:  # noqa: BLE001 - whatever a message holds, the next one is read
             _log.exception("%s cannot be read", where)
-            await self._on_rejected(Rejected(where, 0, "", f"{type(error).__name__}: {error}", event.value or b""))
+            await self._reject(Rejected(where, 0, "", f"{type(error).__name__}: {error}", event.value or b""))
         self._events.append(event)
         async with self._order:
             for shard in self._filer.full():
-                await self._send(shard)
+                message = self._filer.message(shard)
+                self._sent.append(await self._outbox.send("filed", message, None, shard))
         if self._rounds.full():
             await self._rounds.join()
 
@@ -98,39 +98,45 @@ class Inbox:
             return
         for batch in read_message(value, where, self._filer):
             for rejected in batch.rejected:
-                await self._on_rejected(rejected)
+                await self._reject(rejected)
             watermark = self._filer.watermark
             unfiled = self._filer.file(batch.events)
             for event, error in unfiled:
                 if error is not None:
-                    await self._on_rejected(Rejected(where, 0, "", error, encode(event.record)))
+                    await self._reject(Rejected(where, 0, "", error, encode(event.record)))
             self._count.read(batch, unfiled, watermark)
 
     async def _beat(self) -> None:
         """Send what has waited long enough, and tell the time."""
-        ticked_at = 0.0
         while True:
             await asyncio.sleep(LINGER_S)
             async with self._order:
-                for shard in self._filer.piled():
-                    await self._send(shard)
-                now = time.monotonic()
-                if now - self._read_at > IDLE_S and not self._filer.is_idle:
-                    self._filer.is_idle = True
-                    self._ticks_due = 1
-                is_tick = self._ticks_due and now - ticked_at >= TICK_S and self._filer.watermark > -NEVER
-                if is_tick or self._is_closing:  # a closing is acknowledged only when every shard has heard of it
-                    ticked_at, self._is_closing = now, False
-                    self._ticks_due = max(self._ticks_due - 1, 0)
-                    for shard in range(self._shards):
-                        await self._send(shard)
-                if self._events:
-                    await self._rounds.put((self._events, self._sent))
-                    self._events, self._sent = [], []
+                # Made in one go: what is read meanwhile must not be told of before it is sent.
+                messages = [(shard, self._filer.message(shard)) for shard in self._filer.piled()]
+                if self._is_tick_due():
+                    messages += [(shard, self._filer.message(shard)) for shard in range(self._shards)]
+                events, self._events = self._events, []
+                for shard, message in messages:
+                    self._sent.append(await self._outbox.send("filed", message, None, shard))
+                if events:
+                    sent, self._sent = self._sent, []
+                    await self._rounds.put((events, sent))
 
-    async def _send(self, shard: int) -> None:
-        sent = await self._outbox.send("filed", self._filer.message(shard), None, shard)
-        self._sent.append(sent)
+    def _is_tick_due(self) -> bool:
+        """Say whether to tell all shards the time: regularly while events come, at a closing at once."""
+        now = time.monotonic()
+        if now - self._read_at > QUIET_S and not self._filer.is_idle:
+            self._filer.is_idle = True
+            self._ticks_due = 1
+        is_time = self._ticks_due > 0 and now - self._ticked_at >= TICK_S and self._filer.watermark > -NEVER
+        if is_time or self._is_closing:
+            self._ticked_at, self._is_closing = now, False
+            self._ticks_due = max(self._ticks_due - 1, 0)
+            return True
+        return False
+
+    async def _reject(self, rejected: Rejected) -> None:
+        self._sent.append(await self._outbox.send("rejected", message_of(rejected)))
 
     async def _settle(self) -> None:
         """Acknowledge rounds, each when Kafka has all of it."""

@@ -26,6 +26,7 @@ from streams.kafka import Cluster
 from streams.order import Merge, SpillSort
 from streams.pipe import OnCount, Pipe, Summary, unheard
 from streams.sources import lookup, s3, sqs
+from streams.sources.aws import AwsError
 from streams.sources.files import OnBytes, Source, find
 from streams.sources.sqs import Notice, NoticeError, Queue, objects_in
 
@@ -66,12 +67,10 @@ def ingest(request: Request) -> Summary:
         if files := [each for each in request.sources if "://" not in each]:
             _from_files(pipe, files)
         for source in request.sources:
-            if source.startswith(s3.SCHEME):
-                _from_bucket(pipe, request, source)
-            elif source.startswith(lookup.SCHEME):
-                _from_lookup(pipe, request, source)
-            elif source.startswith(sqs.SCHEME):
-                _from_queue(pipe, request, Queue(source))
+            try:
+                _from_aws(pipe, request, source)
+            except AwsError as error:
+                raise AwsError(f"{source}: {error}") from None
         pipe.sender.flush()
         is_complete = not (pipe.summary.unread or request.stopping.is_set())
         if pipe.summary.last_at is not None and is_complete:
@@ -94,6 +93,15 @@ def _from_files(pipe: Pipe, paths: list[str]) -> None:
         for records in spill.batches():
             pipe.pass_on(records)
     pipe.send_rest()
+
+
+def _from_aws(pipe: Pipe, request: Request, source: str) -> None:
+    if source.startswith(s3.SCHEME):
+        _from_bucket(pipe, request, source)
+    elif source.startswith(lookup.SCHEME):
+        _from_lookup(pipe, request, source)
+    elif source.startswith(sqs.SCHEME):
+        _from_queue(pipe, request, Queue(source))
 
 
 def _from_bucket(pipe: Pipe, request: Request, url: str) -> None:

@@ -16,8 +16,10 @@ from contextlib import suppress
 from typing import Any, Final, Protocol
 
 from models.rows import Row
+from models.trail import Rejected
 from streams.filing import FiledError
 from streams.outbox import Outbox, StateRow
+from streams.rejected import message_of
 from streams.shard import Outgoing
 
 FLUSH_S: Final = 2.0  # how much work a crash repeats at most, and how old the stored state is
@@ -88,7 +90,6 @@ class Keeper:
         is_steady: Callable[[], bool],
         on_close: Callable[[], None],
         on_broken: Callable[[BaseException], Awaitable[None]],
-        on_rejected: Callable[[Event, str], Awaitable[None]],
     ) -> None:
         self._partition = partition
         self._state = state
@@ -97,7 +98,7 @@ class Keeper:
         self._is_steady = is_steady  # False while partitions change hands: then the store is being read into
         self._on_close = on_close
         self._on_broken = on_broken
-        self._on_rejected = on_rejected
+        self._turn = asyncio.Lock()  # what a message yields is sent before state that has it is looked at
         self._pending: list[Event] = []
         self._sent: list[Awaitable[Any]] = []
         self._has_room = asyncio.Event()
@@ -108,21 +109,25 @@ class Keeper:
 
     async def take(self, event: Event) -> None:
         """Apply a message, unless it was applied before it came again; raises where Kafka takes no more."""
-        offset = event.message.offset
-        if offset > self._state.applied:
-            try:
-                outgoing = self._state.apply(offset, event.value)
-            except Exception as error:  # noqa: BLE001 - whatever a message holds, the next one is applied
-                _log.log(logging.INFO if isinstance(error, FiledError) else logging.ERROR, "rejected", exc_info=error)
-                await self._on_rejected(event, f"{type(error).__name__}: {error}")
-                outgoing = []
-            for role, key, value in outgoing:
-                self._sent.append(await self._send(role, value, key))
-        self._pending.append(event)
+        async with self._turn:
+            if event.message.offset > self._state.applied:
+                for role, key, value in self._apply(event):
+                    self._sent.append(await self._send(role, value, key))
+            self._pending.append(event)
         if len(self._pending) >= MAX_PENDING:
             self._has_room.clear()
             self._is_wanted.set()
         await self._has_room.wait()
+
+    def _apply(self, event: Event) -> list[Outgoing]:
+        offset = event.message.offset
+        try:
+            return self._state.apply(offset, event.value)
+        except Exception as error:  # noqa: BLE001 - whatever a message holds, the next one is applied
+            _log.log(logging.INFO if isinstance(error, FiledError) else logging.ERROR, "rejected", exc_info=error)
+            where = f"partition {self._partition}, offset {offset}"
+            rejected = Rejected(where, 0, "", f"{type(error).__name__}: {error}", event.value or b"")
+            return [("rejected", None, message_of(rejected))]
 
     async def _send(self, role: str, value: bytes, key: bytes | None) -> Awaitable[Any]:
         try:
@@ -152,9 +157,10 @@ class Keeper:
             await self._on_broken(error)
 
     async def _flush(self) -> None:
-        pending, self._pending = self._pending, []
-        sent, self._sent = self._sent, []
-        rows = [to_state_row(row) for row in self._state.rows()]
+        async with self._turn:
+            pending, self._pending = self._pending, []
+            sent, self._sent = self._sent, []
+            rows = [to_state_row(row) for row in self._state.rows()]
         await asyncio.gather(*sent)
         offset = await self._outbox.keep(self._store.changelog, self._partition, rows)
         self._store.write(rows, offset)

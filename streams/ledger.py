@@ -39,6 +39,7 @@ CREATE TABLE deliveries (
   heard TEXT, heard_severity INTEGER NOT NULL, doubt TEXT, doubt_severity INTEGER NOT NULL, refused TEXT,
   attempts INTEGER NOT NULL DEFAULT 0, due_at REAL, held_at REAL, paged_at REAL, begun_at REAL,
   PRIMARY KEY (sink, key));
+CREATE INDEX next ON deliveries (sink, attempts, severity DESC, due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX due ON deliveries (sink, due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX held ON deliveries (sink, held_at) WHERE held_at IS NOT NULL;
 CREATE INDEX paged ON deliveries (sink, entity, paged_at) WHERE paged_at IS NOT NULL;
@@ -181,7 +182,7 @@ class Ledger:
                 "DELETE FROM matters WHERE key IN (SELECT key FROM matters AS old WHERE NOT EXISTS (SELECT 1 FROM "
                 "deliveries WHERE key = old.key AND (due_at IS NOT NULL OR held_at IS NOT NULL OR heard = 'trigger')) "
                 "ORDER BY seen_at LIMIT ?)",
-                (known - MAX_KNOWN,),
+                (known - MAX_KNOWN + MAX_KNOWN // 100,),  # some more: not every time
             )
             self._base.execute("DELETE FROM deliveries WHERE key NOT IN (SELECT key FROM matters)")
         moved: dict[str, int] = {}
@@ -207,7 +208,7 @@ class Ledger:
         """
         with self._together():
             row = self._base.execute(
-                f"SELECT key, begun_at, {_COLUMNS} FROM deliveries WHERE sink = ? AND due_at <= ? "  # noqa: S608
+                f"SELECT key, begun_at, {_COLUMNS} FROM deliveries INDEXED BY next WHERE sink = ? AND due_at <= ? "  # noqa: S608
                 "ORDER BY attempts, severity DESC, due_at LIMIT 1",
                 (sink, now),
             ).fetchone()
@@ -315,14 +316,18 @@ class Ledger:
 
     @contextmanager
     def _together(self) -> Iterator[None]:
+        """Write all that is written inside, or nothing; raises LedgerError where the disk does not take it."""
         with self.changed:
-            self._base.execute("BEGIN IMMEDIATE")
             try:
+                self._base.execute("BEGIN IMMEDIATE")
                 yield
-            except BaseException:
-                self._base.execute("ROLLBACK")
+                self._base.execute("COMMIT")
+            except BaseException as error:
+                if self._base.in_transaction:
+                    self._base.execute("ROLLBACK")
+                if isinstance(error, sqlite3.Error):
+                    raise LedgerError(f"the state cannot be written: {error}") from None
                 raise
-            self._base.execute("COMMIT")
 
     def _prepare(self) -> None:
         self._base.execute("PRAGMA journal_mode = WAL")

@@ -282,6 +282,8 @@ def _with_paths_beside(path: Path, settings: Settings) -> Settings:
 
     named = {name: getattr(settings.networks, name) for name in ("maxmind_asn", "maxmind_city", "aws_ranges")}
     beside = {name: str(path.parent / value) for name, value in named.items() if value is not None}
+    if settings.learned.model is not None:
+        settings = replace(settings, learned=replace(settings.learned, model=str(path.parent / settings.learned.model)))
     return replace(settings, networks=replace(settings.networks, **beside)) if beside else settings
 
 

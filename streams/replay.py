@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from msgspec import Struct, field
 
+from models.behaviour.learned import Learned
 from models.desks.tray import Fault
 from models.detectors import build
 from models.engine import Engine, Principal
@@ -21,6 +22,7 @@ from models.network import Locate
 from models.record import encode
 from models.settings import Settings
 from models.trail import Batch, Rejected
+from streams.learning.model import model_of
 from streams.networks import opened
 from streams.order import DisorderError, Merge, Once, Records, SpillSort
 from streams.sources.files import STDIN, FileReader, OnBytes, Source, Unopened, begins_at, find
@@ -99,7 +101,7 @@ def replay(  # noqa: PLR0913 - what can be asked of a replay
     """Read trails in event-time order, run all detectors, and give the state at the trail's end.
 
     ``inventory`` is what was known of the accounts; it holds as of ``inventory_at``, else of the first event. Raises
-    SettingsError where a file that the settings name under ``[networks]`` cannot be read.
+    SettingsError where a file that the settings name under ``[networks]`` or ``[learned]`` cannot be read.
     ``on_bytes`` is told of every stretch of a file that was read; ``on_rejected`` of every record that could not be,
     and of every event at which a detector raised.
     """
@@ -107,7 +109,7 @@ def replay(  # noqa: PLR0913 - what can be asked of a replay
     sources, missing = find(paths)
     complaints = _Complaints(on_rejected)
     with _without_collections(), opened(settings.networks) as locate:
-        known = _Known(inventory or Answers(), inventory_at, locate)
+        known = _Known(inventory or Answers(), inventory_at, locate, model_of(settings))
         run = _Run(settings, span, complaints, on_bytes, known, with_history, with_samples)
         try:
             run.merge(sources)
@@ -119,11 +121,12 @@ def replay(  # noqa: PLR0913 - what can be asked of a replay
 
 
 class _Known(NamedTuple):
-    """What is known beside the trail: of the accounts before the first event, and of where addresses are."""
+    """What is known beside the trail: of accounts before the first event, of where addresses are, of behaviour."""
 
     inventory: Answers
     holds_at: int | None
     locate: Locate | None
+    learned: Learned
 
 
 def events_of(paths: list[str], *, read_since: int | None = None, on_bytes: OnBytes | None = None) -> Iterator[Event]:
@@ -190,7 +193,7 @@ class _Run:
         self._with_history = with_history
         self._samples = _sampling() if with_samples else None
         on_change = self._on_change if with_history or with_samples else None
-        self._engine = Engine(build(settings), settings, self._on_fault, on_change, known.locate)
+        self._engine = Engine(build(settings), settings, self._on_fault, on_change, known.locate, known.learned)
         if self._samples is not None:
             self._samples.watch(self._engine)
         self._suppressions = settings.suppressions

@@ -13,6 +13,8 @@ import msgspec
 from isal import isal_zlib
 from msgspec import Struct
 
+from models.behaviour.learned import Learned
+from models.behaviour.profile import Profile
 from models.desks.incidents import IncidentsDesk
 from models.desks.pair import Desks
 from models.desks.tray import Fault, Tray
@@ -22,13 +24,14 @@ from models.finding import Finding
 from models.rows import Row, RowKind, StateVersionError, by_kind
 from models.settings import Context
 from streams.filing import NEVER, FiledError, decode_filed
+from streams.rejected import message_of, of_fault
 
 DAY_S: Final = 86_400
 MIN_REMEMBERED: Final = 200_000  # events in a row of which copies are dropped
 MIN_REMEMBERED_S: Final = 3_600  # and of so much event time, whichever is more
 MAX_DRAFTS: Final = 200  # of one message of the drafts topic
 
-Outgoing = tuple[str, bytes | None, bytes]  # topic by its role (drafts, findings), key, value
+Outgoing = tuple[str, bytes | None, bytes]  # topic by its role, key, value
 
 
 class Handed(Struct, array_like=True, frozen=True):
@@ -60,7 +63,7 @@ class Report(Protocol):
         """Count events that had been there before."""
 
     def fault(self, fault: Fault) -> None:
-        """Tell of a detector, or a desk, that raised."""
+        """Count an event at which a detector, or a desk, raised."""
 
     def changed(self, finding: Finding) -> None:
         """Count a finding that opened, changed or closed."""
@@ -133,16 +136,25 @@ class ShardMeta(Struct, array_like=True):
 class Shard:
     """The behaviour and grants desks of one partition of the filed topic. State: theirs, and how far they have come."""
 
-    def __init__(self, number: int, rules: Iterable[Rule[Any]], context: Context, report: Report) -> None:
+    def __init__(
+        self,
+        number: int,
+        rules: Iterable[Rule[Any]],
+        context: Context,
+        report: Report,
+        learned: Learned | None = None,
+    ) -> None:
         self.number = number
         self.applied = -1
-        self.desks = Desks(rules, context)
+        self.desks = Desks(rules, context, learned)
         self.clock = Clock()
         self._seen = Seen()
         self._report = report
         self._reader = EventReader(self.desks.asked_for)
         self._forgot_on = 0
         self._known_before = -NEVER
+        self._source_of: dict[str, int] = {}  # account -> partition of the source that has its events
+        self._written_sources = 0
 
     def remember(self, messages: Iterable[bytes]) -> bool:
         """Learn from messages that were applied which events have been there; says whether so many are enough."""
@@ -167,13 +179,15 @@ class Shard:
         self.desks.cover(filed.coverage_since)
         for account in filed.accounts:
             self.desks.grants.seen_accounts.add(account)
+            self._source_of[account] = filed.source
         faults: list[Fault] = []
         if filed.hows:
             events, hows = self._unseen(filed.events(self._reader), filed.hows, filed.hashes)
             faults = self.desks.apply(events, hows)
-            self._seen.pass_time(filed.watermark)
+            self._seen.pass_time(max([event.at for event in events], default=filed.watermark))
         before = self.clock.now
-        if self.clock.hear(filed.source, filed.watermark, is_idle=filed.is_idle) and not filed.hows:
+        self.clock.hear(filed.source, filed.watermark, is_idle=filed.is_idle)
+        if not filed.hows:  # a tick: what lies between two of them is all the same to whatever time alone makes true
             self._pass_time()
         return self._handed(offset, faults, is_later=self.clock.now > before)
 
@@ -181,6 +195,9 @@ class Shard:
         """Write what has changed since this was last asked."""
         yield from self.desks.behaviour.changes()
         yield from self.desks.grants.changes()
+        if len(self._source_of) > self._written_sources:
+            self._written_sources = len(self._source_of)
+            yield _SOURCES.row("shard", (), 0, self._source_of)
         meta = ShardMeta(self.applied, self.clock.marks, self.clock.now, self._forgot_on, self._known_before)
         yield _SHARD.row("shard", (), 0, meta)
 
@@ -191,7 +208,11 @@ class Shard:
             desks.setdefault(row.desk, []).append(row)
         self.desks.behaviour.restore(desks.get("behaviour", ()))
         self.desks.grants.restore(desks.get("grants", ()))
-        for stored in by_kind(desks.get("shard", ())).get("shard", ()):
+        own = by_kind(desks.get("shard", ()))
+        for stored in own.get("sources", ()):
+            _, self._source_of = _SOURCES.read(stored)
+            self._written_sources = len(self._source_of)
+        for stored in own.get("shard", ()):
             _, meta = _SHARD.read(stored)
             self.applied, self._forgot_on, self._known_before = meta.applied, meta.forgot_on, meta.known_before
             self.clock.marks, self.clock.now = meta.marks, meta.now
@@ -217,18 +238,22 @@ class Shard:
         return [events[each] for each in news], [hows[each] for each in news]
 
     def _pass_time(self) -> None:
-        now = self.clock.now
-        self.desks.behaviour.sweep_due(now)
+        marks, now = self.clock.marks, self.clock.now
+
+        def now_of(profile: Profile) -> int:
+            """Say how far the source has come that has an entity's account: another may be days ahead of it."""
+            source = self._source_of.get(profile.account_id or "")
+            return now if source is None else marks[source].watermark
+
+        self.desks.behaviour.sweep_due(max(each.watermark for each in marks.values()), now_of)
         if now // DAY_S > self._forgot_on:
             self._forgot_on = now // DAY_S
             self.desks.behaviour.forget(now)
 
     def _handed(self, offset: int, faults: list[Fault], *, is_later: bool) -> list[Outgoing]:
         tray = self.desks.tray
-        for fault in (*faults, *tray.faults):
-            self._report.fault(fault)
+        handed = [self._fault(fault) for fault in (*faults, *tray.faults)]
         tray.faults.clear()
-        handed: list[Outgoing] = []
         if tray.holds_anything or is_later:
             rest, tray.drafts = tray.drafts[MAX_DRAFTS:], tray.drafts[:MAX_DRAFTS]
             parts = [tray, *(Tray(drafts=rest[at : at + MAX_DRAFTS]) for at in range(0, len(rest), MAX_DRAFTS))]
@@ -238,6 +263,10 @@ class Shard:
                 handed.append(("drafts", b"%d" % self.number, isal_zlib.compress(_encode(message), 1)))
         tray.clear()
         return handed
+
+    def _fault(self, fault: Fault) -> Outgoing:
+        self._report.fault(fault)
+        return "rejected", None, message_of(of_fault(fault))
 
 
 class IncidentsMeta(Struct, array_like=True):
@@ -258,10 +287,11 @@ class Incidents:
         self.clock = Clock()
         self.desk = IncidentsDesk((rule for rule in rules if rule.detector.desk == "incidents"), context)
         self.desk.on_change = self._on_change
-        self.desk.on_part = self._emit
+        self.desk.on_shift = self._emit
         self._last: dict[int, tuple[int, int]] = {}  # shard -> offset and part of what was last applied
         self._changed: dict[tuple[str, int], Finding] = {}  # by id and revision, in the order of their changes
         self._report = report
+        self._faults: list[Fault] = []
         self._forgot_on = 0
 
     def apply(self, offset: int, data: bytes) -> list[Outgoing]:
@@ -273,7 +303,11 @@ class Incidents:
             self._last[handed.shard] = place
             self._take(handed)
         changed, self._changed = self._changed, {}
-        return [("findings", each.finding_id.encode(), msgspec.json.encode(each)) for each in changed.values()]
+        faults, self._faults = self._faults, []
+        return [
+            *(("findings", each.finding_id.encode(), msgspec.json.encode(each)) for each in changed.values()),
+            *(("rejected", None, message_of(of_fault(each))) for each in faults),
+        ]
 
     def rows(self) -> Iterator[Row]:
         """Write what has changed since this was last asked."""
@@ -301,7 +335,8 @@ class Incidents:
             try:
                 step()
             except Exception as error:  # noqa: BLE001 - whatever it is, the stream goes on
-                self._report.fault(Fault("", None, f"{type(error).__name__}: {error}"))
+                self._faults.append(Fault("", None, f"{type(error).__name__}: {error}"))
+                self._report.fault(self._faults[-1])
         if handed.now != -NEVER and self.clock.hear(handed.shard, handed.now):
             desk.pass_time(self.clock.now)
             if self.clock.now // DAY_S > self._forgot_on:
@@ -327,4 +362,5 @@ def incidents_meta(now: int) -> Row:
 
 
 _SHARD: Final = RowKind[ShardMeta]("shard", ShardMeta)
+_SOURCES: Final = RowKind[dict[str, int]]("sources", dict[str, int])
 _INCIDENTS: Final = RowKind[IncidentsMeta]("progress", IncidentsMeta)

@@ -7,7 +7,6 @@ the worker that has the shard; so sums over all workers are right, whoever has w
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Final
 
 from models.desks.tray import Fault
@@ -23,9 +22,8 @@ CENSUS_S: Final = 30.0  # a census looks at all that is known: a second for half
 class Tally:
     """Counts what happens, and from time to time what is known."""
 
-    def __init__(self, metrics: Metrics, on_fault: Callable[[Fault], None]) -> None:
+    def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
-        self._on_fault = on_fault
         self._shards: dict[int, Shard] = {}
 
     def read(self, batch: Batch, unfiled: list[Unfiled], watermark: int) -> None:
@@ -45,9 +43,8 @@ class Tally:
         self._metrics.read("duplicate", count)
 
     def fault(self, fault: Fault) -> None:
-        """Count and tell of a detector, or a desk, that raised."""
+        """Count an event at which a detector, or a desk, raised."""
         self._metrics.failed(fault)
-        self._on_fault(fault)
 
     def changed(self, finding: Finding) -> None:
         """Count a finding that opened, changed or closed."""

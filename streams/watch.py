@@ -26,6 +26,7 @@ from models.settings import Settings
 from models.trail import Rejected
 from streams.formats.jsonl import line
 from streams.held import Held
+from streams.learning.model import model_of
 from streams.metrics import Metrics
 from streams.order import Once
 from streams.replay import seed
@@ -100,7 +101,9 @@ class Watch:
         self._on_rejected = on_rejected
         self._inventory = inventory
         self._inventory_at = inventory_at
-        self._engine = Engine(metrics.timed(build(settings)), settings, self._on_fault, self._on_change, locate)
+        self._engine = Engine(
+            metrics.timed(build(settings)), settings, self._on_fault, self._on_change, locate, model_of(settings)
+        )
         self._reader = FileReader(asked_for=self._engine.asked_for)
         self._held = Held(store.folder / "held")
         self._recent = _Recent()

@@ -22,24 +22,20 @@ import faust
 from faust.types.auth import SASLMechanism
 
 from models.desks.pair import Desks
-from models.desks.tray import Fault
 from models.detectors import build
 from models.network import Locate
-from models.record import encode
 from models.settings import Context, Settings
-from models.trail import Rejected
 from streams.filing import Filer
-from streams.formats.jsonl import line
 from streams.inbox import Inbox
 from streams.kafka import Cluster
 from streams.keeper import Event, Keeper
+from streams.learning.model import model_of
 from streams.localstore import TableStore
 from streams.metrics import Metrics
 from streams.outbox import Outbox
 from streams.output import UNUSABLE
 from streams.readback import read_back
 from streams.shard import Incidents, Shard
-from streams.summary import rejected_row
 from streams.tally import Tally
 from streams.topics import INCIDENTS, SHARDS
 
@@ -80,15 +76,15 @@ class Worker:
         self, settings: Settings, cluster: Cluster, folder: Path, metrics: Metrics, locate: Locate | None = None
     ) -> None:
         self._context = Context(settings, locate)
+        self._learned = model_of(settings)
         self._stream = settings.stream
         self._topics = settings.stream.topics
         self._cluster = cluster
-        self._client = _client(cluster)
+        self._client = client_options(cluster)
         self._outbox: Outbox | None = None
-        self._rejections: set[asyncio.Task[None]] = set()
         self._rules = metrics.timed(build(settings))
         self._filing = Desks(self._rules, self._context)  # says what is filed where, and knows nothing
-        self._tally = Tally(metrics, self._on_fault)
+        self._tally = Tally(metrics)
         self.app = self._app(folder)
         self._shards = self._table(SHARDS, self._stream.shards)
         self._incidents = self._table(INCIDENTS, 1)
@@ -135,12 +131,11 @@ class Worker:
             shards,
             await self._writer(),
             self._tally,
-            on_rejected=self._reject,
             on_broken=self._break_off,
         )
 
     async def _shard(self, partition: int) -> Keeper:
-        shard = Shard(partition, self._rules, self._context, self._tally)
+        shard = Shard(partition, self._rules, self._context, self._tally, self._learned)
         keeper = await self._keeper(partition, shard, self._shards)
         await read_back(self._client, self._topics.filed, shard)
         return keeper
@@ -157,30 +152,11 @@ class Worker:
             on_close=lambda: self._tally.gave(state),
             is_steady=lambda: not (self.app.rebalancing or self.app.in_recovery),
             on_broken=self._break_off,
-            on_rejected=self._reject_message,
         )
         self._tally.took(state)
         return keeper
 
     # What goes wrong
-
-    async def _reject(self, rejected: Rejected) -> None:
-        outbox = await self._writer()
-        await outbox.send("rejected", line(rejected_row(rejected)).encode())
-
-    async def _reject_message(self, event: Event, reason: str) -> None:
-        where = f"partition {event.message.partition}, offset {event.message.offset}"
-        await self._reject(Rejected(where, 0, "", reason, event.value or b""))
-
-    def _on_fault(self, fault: Fault) -> None:
-        """Tell of an event at which a detector raised, without making the desks wait for it."""
-        event = fault.event
-        where = "the passing of time" if event is None else f"event {event.event_id}"
-        what = f"detector {fault.detector}" if fault.detector else "a desk"
-        content = b"" if event is None else encode(event.record)
-        task = asyncio.ensure_future(self._reject(Rejected(where, 0, "", f"{what} raised {fault.error}", content)))
-        self._rejections.add(task)
-        task.add_done_callback(self._rejections.discard)
 
     async def _break_off(self, error: BaseException) -> None:
         """Give up: state that could not be stored must not be built upon."""
@@ -192,7 +168,7 @@ class Worker:
         app = faust.App(
             self._stream.group,
             broker=[f"kafka://{address}" for address in self._cluster.bootstrap],
-            broker_credentials=_faust_credentials(self._cluster),
+            broker_credentials=faust_credentials(self._cluster),
             store="rocksdb://?driver=rocksdict",
             datadir=str(folder),
             Monitor=SilentMonitor,
@@ -244,7 +220,7 @@ class Worker:
                 await asyncio.wait_for(self._outbox.flush(), REVOKE_TIMEOUT_S)
 
 
-def _client(cluster: Cluster) -> dict[str, Any]:
+def client_options(cluster: Cluster) -> dict[str, Any]:
     """Say how aiokafka's clients connect."""
     credentials = cluster.credentials
     login = {
@@ -261,7 +237,8 @@ def _client(cluster: Cluster) -> dict[str, Any]:
     }
 
 
-def _faust_credentials(cluster: Cluster) -> Any:  # noqa: ANN401 - None, or one of two types
+def faust_credentials(cluster: Cluster) -> Any:  # noqa: ANN401 - None, or one of two types
+    """Say how Faust's clients log in."""
     credentials = cluster.credentials
     if credentials.mechanism is not None:
         return faust.SASLCredentials(

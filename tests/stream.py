@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
+from urllib.request import urlopen
 from zlib import crc32
 
 import msgspec
@@ -47,6 +49,14 @@ class Program:
     def has_ended(self) -> bool:
         """Say whether it has ended by itself."""
         return self.process.poll() is not None
+
+    def metrics(self) -> dict[str, float]:
+        """Ask it for its metrics."""
+        address = re.findall(r"http://127\.0\.0\.1:\d+/metrics", self.log.read_text())[-1]
+        with urlopen(address, timeout=DEADLINE_S) as answer:  # noqa: S310 - our own process, on loopback
+            lines = answer.read().decode().splitlines()
+        pairs = (each.rpartition(" ") for each in lines if not each.startswith("#"))
+        return {name: float(value) for name, _, value in pairs}
 
     def kill(self) -> None:
         """End it at once, as a machine that loses power does."""

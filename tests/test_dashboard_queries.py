@@ -20,12 +20,12 @@ from tests.test_dashboards import BOARDS
 
 ACCOUNT: Final = "111133339999"
 SAMPLE: Final = Path(__file__).parents[1] / "examples/sample-trail/AWSLogs"
-QUERIES: Final = [
-    pytest.param(target, id=f"{name}: {panel['title']} {target['refId']}")
+QUERIES: Final = {
+    f"{name}: {panel['title']} {target['refId']}": target
     for name, board in BOARDS.items()
     for panel in board["panels"]
     for target in panel.get("targets", ())
-]
+}
 
 
 class Live(NamedTuple):
@@ -57,6 +57,7 @@ def worked() -> Metrics:
     metrics.count("rolehawk_access_keys", 1, "180d+", ACCOUNT)
     metrics.count("rolehawk_unused_entities", 4, "user")
     metrics.count("rolehawk_findings_open", 1, "key-for-another", "high", ACCOUNT)
+    metrics.count("rolehawk_alert_waiting", 1, "pagerduty")
     return metrics
 
 
@@ -101,18 +102,18 @@ def asked(live: Live, target: dict[str, Any], **variables: str) -> Answer:
     return live.prometheus.over(query, live.since, live.until, 1)
 
 
-@pytest.mark.parametrize("target", QUERIES)
-def test_a_panel_shows_what_is_scraped(live: Live, target: dict[str, Any]) -> None:
-    """With all accounts no query fails and none is empty."""
-    answer = asked(live, target)
-    assert answer.error is None
-    assert answer.series
+def test_panels_show_what_is_scraped(live: Live) -> None:
+    """With all accounts no query of a panel fails and none is empty."""
+    answers = {name: asked(live, target) for name, target in QUERIES.items()}
+    assert len(answers) > 40
+    assert {name: answer.error for name, answer in answers.items() if not answer.series} == {}
 
 
-@pytest.mark.parametrize("target", QUERIES)
-def test_a_panel_can_be_asked_of_some_accounts(live: Live, target: dict[str, Any]) -> None:
+def test_panels_can_be_asked_of_some_accounts(live: Live) -> None:
     """With two accounts chosen no query fails."""
-    assert asked(live, target, account=f"({ACCOUNT}|222211114444)").error is None
+    some = f"({ACCOUNT}|222211114444)"
+    answers = {name: asked(live, target, account=some) for name, target in QUERIES.items()}
+    assert {name: answer.error for name, answer in answers.items() if answer.error} == {}
 
 
 def test_accounts_can_be_chosen(live: Live) -> None:

@@ -8,6 +8,7 @@ from itertools import combinations
 from typing import Any
 
 import pytest
+import yaml
 
 from grafana.__main__ import FOLDER, pages
 from models.detectors import REGISTRY
@@ -119,3 +120,13 @@ def test_links_lead_somewhere(name: str) -> None:
             page = re.fullmatch(r"\$\{docs\}/([a-z-]+\.md)(#\$\{__value\.raw\})?", url)
             assert page is not None
             assert (FOLDER.parents[1] / "docs" / page[1]).is_file()
+
+
+def test_grafana_is_told_where_all_is() -> None:
+    """The files for provisioning name a Prometheus as prometheus.yml has it, and a folder for the dashboards."""
+    (source,) = yaml.safe_load((FOLDER.parent / "provisioning/datasources/rolehawk.yml").read_text())["datasources"]
+    (provider,) = yaml.safe_load((FOLDER.parent / "provisioning/dashboards/rolehawk.yml").read_text())["providers"]
+    scraped = yaml.safe_load((FOLDER.parents[1] / "prometheus/prometheus.yml").read_text())["global"]
+    assert (source["type"], source["jsonData"]["timeInterval"]) == ("prometheus", scraped["scrape_interval"])
+    page = (FOLDER.parents[1] / "docs/alerts-and-dashboards.md").read_text()
+    assert provider["options"]["path"] in page

@@ -21,17 +21,19 @@ DAY_S: Final = 86_400
 DORMANT_DAYS: Final = 90
 MEMORY_DAYS: Final = 180  # a network or client not met for so long is no longer known
 SETTLING_S: Final = DAY_S  # what is known for less is still new: all that comes from it in that time is evidence
-NEWS_S: Final = 3 * DAY_S  # for so long uses from a new network or with a new client are worth a look
+NEWS_S: Final = 3 * DAY_S  # until it was met over so long, all that comes from it is worth a look
+ROAMING_DAYS: Final = 30
 GAP_S: Final = 30 * DAY_S  # quiet that ends a season of use
 
 NAMELESS: Final = "access-key-"  # and 1 or 2: the credential report gives no ids
 MAX_KEYS: Final = 4  # of one owner, AWS allows two at a time; the deleted go first, then the longest quiet
-MAX_NETWORKS: Final = 16  # of one key; the longest quiet goes first
-MAX_CLIENTS: Final = 8  # of one key; the longest quiet goes first
+MAX_NETWORKS: Final = 16  # of one key; those met within one day alone go first, the longest quiet before others
+MAX_CLIENTS: Final = 8  # of one key; likewise
 MAX_APIS: Final = 40  # of one key; one that calls more is taken to call anything
 MAX_SEASONS: Final = 4  # of one key; the oldest goes first
 UNKNOWN: Final = 1 << 62
 ASSUMED: Final = -UNKNOWN  # the switch of a key that only an inventory tells of: when it was made so is not known
+_TYPED: Final = frozenset({"cli", "cloudshell", "console", "browser", "agent"})  # families of clients
 MAX_KEY_ID: Final = 128  # characters, as IAM's
 
 
@@ -48,9 +50,18 @@ class Span(Struct, gc=False, array_like=True):
         elif at < self.first_at:
             self.first_at = at
 
-    def is_known(self, at: int, for_s: int = SETTLING_S) -> bool:
+    def is_known(self, at: int) -> bool:
         """Say whether it had been known for a while, and met within memory."""
-        return at - self.first_at >= for_s and at - self.last_at <= MEMORY_DAYS * DAY_S
+        return at - self.first_at >= SETTLING_S and at - self.last_at <= MEMORY_DAYS * DAY_S
+
+    def is_familiar(self, at: int) -> bool:
+        """Say whether it was met over days, and within memory: no use from there is worth a look."""
+        return self.last_at - self.first_at >= NEWS_S and at - self.last_at <= MEMORY_DAYS * DAY_S
+
+    @property
+    def is_passing(self) -> bool:
+        """Whether it was met within one day alone."""
+        return self.last_at - self.first_at < SETTLING_S
 
 
 class Place(Span, gc=False, array_like=True):
@@ -138,9 +149,18 @@ class Key(Struct, omit_defaults=True):
         """Say for how long its use has been watched."""
         return max(0, at - self.first_used_at) // DAY_S
 
-    def arrivals(self, at: int, within_days: int) -> list[str]:
-        """List the networks first met lately, but for what its first day of use and the last one brought."""
-        begins, ends = max(at - within_days * DAY_S, self.first_used_at + SETTLING_S), at - SETTLING_S
+    @property
+    def is_typed_with(self) -> bool:
+        """Whether a client was seen that people work with: its holder may be a person."""
+        return any(client.partition("/")[0] in _TYPED for client in self.clients)
+
+    def arrivals(self, at: int) -> list[str]:
+        """List the networks first met in the last ROAMING_DAYS, but for what its first day of use and the last one brought.
+
+        Where there were more than are kept, those of the last day count too: they have pushed the others out.
+        """
+        begins = max(at - ROAMING_DAYS * DAY_S, self.first_used_at + SETTLING_S)
+        ends = at if len(self.networks) == MAX_NETWORKS else at - SETTLING_S
         return [name for name, place in self.networks.items() if begins < place.first_at <= ends]
 
     def is_news(self, at: int, network: str | None, client: str | None) -> bool:
@@ -150,9 +170,9 @@ class Key(Struct, omit_defaults=True):
         season = self.seasons[-1]
         if at - season.last_at > GAP_S or at - season.first_at < SETTLING_S:
             return True
-        if network is not None and ((place := self.networks.get(network)) is None or not place.is_known(at, NEWS_S)):
+        if network is not None and ((place := self.networks.get(network)) is None or not place.is_familiar(at)):
             return True
-        return client is not None and ((known := self.clients.get(client)) is None or not known.is_known(at, NEWS_S))
+        return client is not None and ((known := self.clients.get(client)) is None or not known.is_familiar(at))
 
     def learn_use(self, at: int, api: str, network: str | None, client: str | None, installation: str = "") -> None:
         """Take in one use, denied or not; of what an AWS service does for its holder there is no network or client."""
@@ -274,4 +294,4 @@ def working(keys: Keys, at: int) -> list[Key]:
 
 def _bound(spans: dict[str, SpanT], bound: int) -> None:
     if len(spans) > bound:
-        del spans[min(spans, key=lambda each: (spans[each].last_at, each))]
+        del spans[min(spans, key=lambda each: (not spans[each].is_passing, spans[each].last_at, each))]

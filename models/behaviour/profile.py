@@ -8,6 +8,7 @@ from typing import Final
 from msgspec import Struct
 
 from models.behaviour.evidence import Answer, Kind, Stance, judge_entity, judge_session, stance
+from models.behaviour.habits import Habits
 from models.behaviour.instances import Instances
 from models.behaviour.keys import Key
 from models.behaviour.recon import Recon
@@ -93,6 +94,7 @@ class Profile(Struct):
     keys: dict[str, Key] = {}  # a user's or root's long-lived ones, by id; at most MAX_KEYS
     instances: Instances | None = None  # of an instances' role: where they call from
     recon: Recon | None = None  # what it looked for, once it did
+    habits: Habits | None = None  # of what acts itself
     swept_at: int = -NEVER  # until when the passing of time has been looked at
     next_due_at: int = NEVER
 

@@ -15,10 +15,13 @@ from msgspec.structs import replace
 
 from models.behaviour.evidence import Origin, origin_of
 from models.behaviour.filing import Deed, trust_facts
+from models.behaviour.habits import Habits
 from models.behaviour.instances import INSTANCE, Instances, Place, learn_place, place_of
 from models.behaviour.keys import Key, KeyAct, KeyRow, claim, key_of, nameless
+from models.behaviour.learned import Learned, shipped_model
 from models.behaviour.profile import DAY_S, MAX_FORMER_IDS, NEVER, SESSION_GAP_S, Profile, Session, maturity
 from models.behaviour.recon import ASKING, is_news, new_recon
+from models.behaviour.routine import OWN_CALL, close, note
 from models.desks.tray import ClassChange, Fault, Tray, calls_of, observe
 from models.detector import BehaviourState, Detector, Rule
 from models.entity import CONSOLE_SESSION, Actor, EntityType, account_of
@@ -38,6 +41,8 @@ MAX_AT_HOME: Final = 65_536  # sessions of instances with address and client, kn
 
 _PROFILE: Final = RowKind[Profile]("profile", Profile)
 _COVERAGE: Final = RowKind[int]("coverage", int)
+ANOMALY: Final = "behaviour-anomaly"  # a suppression of it says that what is strange may be learned
+
 _LONG_LIVED_KEY: Final = int(Facts.LONG_LIVED_KEY)
 _OF_A_KEY: Final = int(Facts.OF_A_KEY)
 _AT_INSTANCE: Final = INSTANCE | Facts.DIRECT_CALL
@@ -70,7 +75,9 @@ _NOTHING: Final = _Found()
 class BehaviourDesk:
     """What each entity does. State: a profile for each, by ARN."""
 
-    def __init__(self, rules: Iterable[Rule[BehaviourState]], context: Context, tray: Tray) -> None:
+    def __init__(
+        self, rules: Iterable[Rule[BehaviourState]], context: Context, tray: Tray, learned: Learned | None = None
+    ) -> None:
         self.profiles: Tracked[Profile] = Tracked()
         self.coverage_since = NEVER
         self.on_met: Callable[[str | None], None] = _ignore  # told in which account an entity was first seen to act
@@ -89,6 +96,10 @@ class BehaviourDesk:
         self._due: list[tuple[int, str]] = []  # when entities are to be swept, a heap; outdated entries are skipped
         self._due_at: dict[str, int] = {}  # entity -> the entry that counts
         self._written_coverage = NEVER
+        self.learned = learned or shipped_model()
+        self.on_hour: Callable[[str, Habits], None] | None = (
+            None  # told of each hour that is over, before it is learned
+        )
         self.begun: Counter[Origin] = Counter()  # sessions that began to act since this process did, for who measures
 
     def observe(self, event: Event, actor: Actor) -> bool:
@@ -122,9 +133,23 @@ class BehaviourDesk:
             profile.last_at = at
         if at < profile.first_at:
             profile.first_at = at
+        if facts & OWN_CALL and profile.type != "service":
+            is_worth_a_look = self._note(event, profile, session) or is_worth_a_look
         if is_worth_a_look and self._sweeping:
             self._plan(profile)
         return is_due or bool(is_worth_a_look) or bool(self._tray.sightings)
+
+    def _note(self, event: Event, profile: Profile, session: Session) -> bool:
+        """Note a call among the entity's habits; an hour that is over joins them first."""
+        habits = profile.habits
+        if habits is not None and habits.hour is not None and event.at >= habits.hour.ends_at:
+            if self.on_hour is not None:
+                self.on_hour(profile.arn, habits)
+            close(habits, habits.hour, self.learned.surprise, is_accepted=self._is_accepted(profile.arn))
+        return note(event, profile, session, self._context.network_of(event))
+
+    def _is_accepted(self, arn: str) -> bool:
+        return any(each.is_for(ANOMALY, arn) for each in self._context.suppressions)
 
     def observe_deed(self, event: Event, deed: Deed) -> None:
         """Score and learn what is done to an entity."""
@@ -180,7 +205,13 @@ class BehaviourDesk:
     def sweep(self, profile: Profile, now: int) -> None:
         """Run what time alone has made true for an entity by `now`."""
         state = BehaviourState(
-            profile, None, 0, is_own=False, coverage_since=self.coverage_since, context=self._context
+            profile,
+            None,
+            0,
+            is_own=False,
+            coverage_since=self.coverage_since,
+            context=self._context,
+            learned=self.learned,
         )
         for rule in self._sweeping:
             try:
@@ -191,8 +222,11 @@ class BehaviourDesk:
         self.profiles.touch(profile.arn)
         self._plan(profile)
 
-    def sweep_due(self, now: int) -> None:
-        """Run what time alone has made true by `now`, for all entities in the order of their ARNs."""
+    def sweep_due(self, now: int, now_of: Callable[[Profile], int] | None = None) -> None:
+        """Run what time alone has made true by `now`, for all entities in the order of their ARNs.
+
+        ``now_of`` says what time it is for an entity, where it is not the same for all; never later than `now`.
+        """
         reached = []
         while self._due and self._due[0][0] <= now:
             at, arn = heappop(self._due)
@@ -202,9 +236,10 @@ class BehaviourDesk:
         for arn in sorted(reached):
             if (profile := self.profiles.get(arn)) is None:
                 continue
-            if profile.next_due_at <= now:
-                self.sweep(profile, now)
-            else:  # events have put it off
+            at = now if now_of is None else now_of(profile)
+            if profile.next_due_at <= at:
+                self.sweep(profile, at)
+            else:  # events have put it off, or its own time has not come
                 self._expect(profile)
 
     @property

@@ -18,6 +18,7 @@ from models.incidents.chain import DAY_S, Part
 from models.incidents.life import NEVER, Closing, Matter, opened
 from models.incidents.lineage import Edge, Hop, Lineage
 from models.incidents.outlived import KeySwitch, OffKeys, Sighting
+from models.incidents.quota import Quota
 from models.rows import Row, RowKind, Tracked, by_kind
 from models.settings import Context, Suppression
 
@@ -45,6 +46,7 @@ _MATTER: Final = RowKind[Matter]("matter", Matter)
 _CLASS: Final = RowKind[_Judged]("class", _Judged)
 _EARLY: Final = RowKind[Closing]("early", Closing)
 _NOW: Final = RowKind[int]("now", int)
+_QUOTA: Final = RowKind[Quota]("quota", Quota)
 
 
 class IncidentsDesk:
@@ -56,9 +58,12 @@ class IncidentsDesk:
         self.early: Tracked[Closing] = Tracked()
         self.lineage = Lineage()
         self.off_keys = OffKeys()
+        self.quota = Quota()
+        self.is_quota_changed = False
         self.now = -NEVER
         self.on_change: OnChange | None = None
-        self.on_part: OnChange | None = None  # told when a finding comes to a chain or leaves it: no change of its own
+        # Told what is no change of a finding's own: it comes to a chain or leaves it, it began earlier, another began it.
+        self.on_shift: OnChange | None = None
         self.matched: set[int] = set()  # suppressions, by their place in the settings, that ever matched
         rules = tuple(rules)
         self._rules = tuple(rule for rule in rules if rule.detector.folds == "stages")
@@ -82,6 +87,11 @@ class IncidentsDesk:
         """Take in one draft: open its matter, add to it, or close it. What time it is, `pass_time` alone says."""
         key = draft.finding_id
         matter = self.matters.get(key)
+        if draft.p_value is not None:
+            is_within = self.quota.admits(draft.p_value, draft.at, draft.per_week)
+            self.is_quota_changed = True
+            if matter is None and not is_within:
+                return
         if draft.closes is not None:
             closing = Closing(draft.at, draft.closes)
             if matter is None:
@@ -101,10 +111,13 @@ class IncidentsDesk:
             self._announce(key, matter, is_new=True)
             return
         self.matters.touch(key)
+        before = matter.opened_at, matter.actor.arn
         is_news = matter.add(draft)
         matter.is_accepted = matter.is_accepted and is_accepted
         is_news |= self._trace(key, matter)
         self._settle(key, matter, is_news=is_news)
+        if self.on_shift is not None and (matter.opened_at, matter.actor.arn) != before:
+            self.on_shift(matter.finding(key))
 
     def learn_edge(self, edge: Edge) -> None:
         """Take in who issued whom, and tell the findings that waited for it."""
@@ -191,6 +204,9 @@ class IncidentsDesk:
         yield from _EARLY.changes("incidents", self.early)
         yield from self.lineage.changes()
         yield from self.off_keys.changes()
+        if self.is_quota_changed:
+            self.is_quota_changed = False
+            yield _QUOTA.row("incidents", (), 0, self.quota)
         if self.now != self._written_now:
             self._written_now = self.now
             yield _NOW.row("incidents", (), 0, self.now)
@@ -203,6 +219,8 @@ class IncidentsDesk:
         _EARLY.fill(self.early, stored.get("early", ()))
         self.lineage.restore(stored.get("edge", ()))
         self.off_keys.restore(stored)
+        for each in stored.get("quota", ()):
+            self.quota = _QUOTA.read(each)[1]
         self.now = self._written_now = max((_NOW.read(each)[1] for each in stored.get("now", ())), default=-NEVER)
         for key, matter in self.matters.items():
             for node in matter.waits_for:
@@ -346,9 +364,9 @@ class IncidentsDesk:
             self.matters.touch(chain_id)
             chain.closing = Closing(max(self.now, chain.drafted_at), "superseded")
             self._settle(chain_id, chain)
-        if self.on_part is not None:
+        if self.on_shift is not None:
             for key in sorted(regrouped):
-                self.on_part(self.matters[key].finding(key))
+                self.on_shift(self.matters[key].finding(key))
 
     def _set(self, key: str, draft: Draft) -> None:
         """Let a draft that holds the whole matter stand for it."""

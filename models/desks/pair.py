@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
 from models.behaviour.filing import FILED_CALLS, deed_of
+from models.behaviour.learned import Learned
 from models.desks.behaviour import BehaviourDesk
 from models.desks.grants import GrantsDesk, account_of
 from models.desks.tray import Fault, Tray
@@ -39,11 +40,11 @@ class Place(NamedTuple):
 class Desks:
     """The behaviour and the grants desk, and what they hand on."""
 
-    def __init__(self, rules: Iterable[Rule[Any]], context: Context) -> None:
+    def __init__(self, rules: Iterable[Rule[Any]], context: Context, learned: Learned | None = None) -> None:
         rules = tuple(rules)
         self.tray = Tray()
         self.behaviour = BehaviourDesk(
-            (rule for rule in rules if rule.detector.desk == "behaviour"), context, self.tray
+            (rule for rule in rules if rule.detector.desk == "behaviour"), context, self.tray, learned
         )
         self.grants = GrantsDesk((rule for rule in rules if rule.detector.desk == "grants"), context, self.tray)
         self.behaviour.on_met = self.grants.seen_accounts.add

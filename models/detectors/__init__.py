@@ -7,6 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from models.detector import Detector, Rule, Tuning
+from models.detectors.behaviour.behaviour_anomaly import BehaviourAnomaly
 from models.detectors.behaviour.class_flip import ClassFlip
 from models.detectors.behaviour.mixed_role import MixedRole
 from models.detectors.behaviour.recon_burst import ReconBurst
@@ -44,6 +45,7 @@ from models.settings import Settings, SettingsError, convert, unknown
 REGISTRY: Final[tuple[type[Detector[Any]], ...]] = (
     AdminGranted,
     AttackChain,
+    BehaviourAnomaly,
     CanaryKey,
     ClassFlip,
     ConsoleLoginFailures,

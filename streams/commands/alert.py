@@ -6,12 +6,12 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import groupby
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
@@ -27,9 +27,12 @@ if TYPE_CHECKING:
     from streams.sinks.sink import Sink
     from streams.sources.findings import Line
 
+_T = TypeVar("_T")
+
 UNDELIVERED = 4
 MAX_COMPLAINTS = 10  # of lines that are no findings; all are counted
 GROUP = "rolehawk-alert"
+SESSION_S = 10  # after a kill the next process waits so long for its partitions
 _NO_EXTRA = "alert needs the extra `alert`: pip install 'rolehawk[alert]'"
 
 
@@ -105,17 +108,43 @@ def alert(
         closing.callback(ledger.close)
         metrics = None if listen is None else closing.enter_context(_metrics_at(*listen))
         job = _Job(loaded, sinks, ledger, metrics)
-        if flags["dry_run"]:
-            job.read(paths)
-            _print(foreseen(ledger, sinks, time.time()))
-        else:
-            if flags["retry_dead_letters"]:
-                say(f"dead letters {ledger.retry_dead_letters(time.time())} are tried again")
-            job.work(paths, kafka, wait_minutes * 60)
+        try:
+            if flags["dry_run"]:
+                job.read(paths)
+                _print(foreseen(ledger, sinks, time.time()))
+            else:
+                if flags["retry_dead_letters"]:
+                    say(f"dead letters {ledger.retry_dead_letters(time.time())} are tried again")
+                job.work(paths, kafka, wait_minutes * 60)
+        except LedgerError as error:
+            raise Unusable(f"{state}: {error}") from None
         if not flags["quiet"]:
             job.summarise()
         undelivered = not flags["dry_run"] and bool(paths) and job.is_unfinished()
         context.exit(UNDELIVERED if undelivered else REJECTED if flags["strict"] and job.rejected else 0)
+
+
+class _Stop:
+    """Ctrl-C and SIGTERM: noted, and raised only while input is awaited, where no lock is held."""
+
+    def __init__(self) -> None:
+        self.is_asked = False
+        self._is_awaiting = False
+
+    def __call__(self, _signal: int, _frame: FrameType | None) -> None:
+        self.is_asked = True
+        if self._is_awaiting:
+            raise KeyboardInterrupt
+
+    def awaiting(self, read: Callable[[], _T]) -> _T:
+        """Read, and let it be interrupted; raises KeyboardInterrupt."""
+        try:
+            self._is_awaiting = True
+            if self.is_asked:
+                raise KeyboardInterrupt
+            return read()
+        finally:
+            self._is_awaiting = False
 
 
 class _Job:
@@ -135,6 +164,7 @@ class _Job:
         digest_s = settings.alert.digest_minutes * 60
         couriers = [Courier(name, sink, ledger, digest_s, self._count, complain) for name, sink in sinks.items()]
         self._couriers: Couriers = Couriers(couriers, ledger)
+        self._stop = _Stop()
         self.findings = 0
         self.rejected = 0
 
@@ -142,26 +172,29 @@ class _Job:
         """Take in what files and stdin hold."""
         from streams.sources.findings import lines  # noqa: PLC0415 - loaded by what uses it
 
+        chunks = lines(list(paths))
         try:
-            for found in lines(list(paths)):
+            while (found := self._stop.awaiting(lambda: next(chunks, None))) is not None:
                 self._take(found)
         except OSError as error:
             raise Unusable(f"{error.filename or 'reading'}: {error.strerror or error}") from None
 
     def work(self, paths: tuple[str, ...], kafka: str | None, patience_s: float) -> None:
         """Take in and tell, to the end of the files or until it is stopped; raises Unusable where that can't go on."""
-        signal.signal(signal.SIGTERM, _interrupt)
+        signal.signal(signal.SIGTERM, self._stop)
+        signal.signal(signal.SIGINT, self._stop)
         self._couriers.start()
         try:
             if paths:
                 self.read(paths)
-                self._couriers.finish(patience_s)
+                self._couriers.finish(patience_s, lambda: self._stop.is_asked)
             else:
-                with suppress(KeyboardInterrupt):
-                    self._follow(kafka)
+                self._follow(kafka)
         finally:
             self._couriers.stop()
         self._check_couriers()
+        if paths and self._stop.is_asked:
+            raise KeyboardInterrupt
 
     def is_unfinished(self) -> bool:
         """Say whether something waits, or was refused."""
@@ -188,14 +221,20 @@ class _Job:
         topic = self._settings.stream.topics.findings
         try:
             consumer = Cluster.of(self._settings, kafka).consumer(
-                topic, group_id=GROUP, enable_auto_commit=False, auto_offset_reset="earliest", max_poll_records=500
+                topic,
+                group_id=GROUP,
+                enable_auto_commit=False,
+                auto_offset_reset="earliest",
+                max_poll_records=500,
+                session_timeout_ms=SESSION_S * 1_000,
+                heartbeat_interval_ms=SESSION_S * 300,
             )
         except KafkaUnusableError as error:
             raise Unusable(str(error)) from None
         from kafka.errors import KafkaError  # noqa: PLC0415 - an extra, which the consumer asks for
 
         try:
-            while True:
+            while not self._stop.is_asked:
                 self._check_couriers()
                 polled = consumer.poll(timeout_ms=500)
                 messages = [message for batch in polled.values() for message in batch]
@@ -239,7 +278,7 @@ class _Job:
 
     def _check_couriers(self) -> None:
         for error in self._couriers.faults:
-            raise Unusable(f"the state: {type(error).__name__}: {error}") from error
+            raise error
 
 
 @contextmanager
@@ -284,7 +323,3 @@ def _print(values: Iterable[object]) -> None:
         sys.stdout.flush()
     except BrokenPipeError:
         abandon_stdout()
-
-
-def _interrupt(_signal: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt

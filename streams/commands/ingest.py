@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sqlite3
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -109,6 +110,8 @@ def ingest(context: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - c
             )
         except (KafkaUnusableError, AwsError, CheckpointError) as error:
             raise Unusable(str(error)) from None
+        except (OSError, sqlite3.Error) as error:  # a disk that is full
+            raise Unusable(f"could not be kept: {error}") from None
     if not options.quiet:
         for line in _summary_of(summary):
             say(line)

@@ -29,6 +29,7 @@ from models.event import Event, EventReader, in_order
 from models.finding import MAX_EVIDENCE, MAX_TITLE, Finding
 from models.grants.account import MAX_ATTEMPTS, MAX_WATCHED, AccountState
 from models.record import decode_record, epoch
+from models.settings import parse_settings
 from tests.records import Json, events_of, instance_call, raise_fault, record, role, rules, run, user
 
 ROOT = Path(__file__).parents[2]
@@ -55,9 +56,14 @@ def companions(detector: Kind) -> list[Rule[Any]]:
     return list(getattr(module_of(detector), "COMPANIONS", ()))
 
 
+def toml_of(detector: Kind) -> str:
+    """Load the settings without which a detector finds nothing, where there are any."""
+    return str(getattr(module_of(detector), "SETTINGS", ""))
+
+
 def found_by(detector: Kind, records: list[Json]) -> list[Finding]:
     """Run a detector over records, and list its own findings."""
-    found = run(records, only=detector.name, also=companions(detector)).findings()
+    found = run(records, only=detector.name, also=companions(detector), toml=toml_of(detector)).findings()
     return [each for each in found if each.detector == detector.name]
 
 
@@ -73,7 +79,7 @@ def of(detector: Kind) -> list[Rule[Any]]:
 
 def fed(detector: Kind, events: list[Event]) -> Engine:
     """Feed events to an engine with one detector, and let time pass to the last of them."""
-    engine = Engine(of(detector), on_fault=raise_fault)
+    engine = Engine(of(detector), parse_settings(toml_of(detector)), raise_fault)
     engine.feed(events)
     engine.tick(max(event.at for event in events))
     return engine
@@ -109,7 +115,7 @@ def test_it_describes_itself(detector: Kind) -> None:
         assert len(words.split()) >= 5
     assert detector.attack
     assert all(re.fullmatch(r"T\d{4}(\.\d{3})?", technique) for technique in detector.attack)
-    assert detector.calls or detector.facts or detector.new_facts or detector.desk == "incidents"
+    assert detector.calls or detector.facts or detector.new_facts or detector.desk == "incidents" or sweeps(detector)
     for name in tuning_of(detector):
         assert re.search(r"_(minutes|hours|days|per_[a-z]+|sessions)$|^(min|max)_", name), name
         with pytest.raises(msgspec.ValidationError):
@@ -152,9 +158,12 @@ def test_it_is_pure(detector: Kind) -> None:
     for rule in rules(only=detector.name):
         if detector.desk == "incidents":  # sees parts, which are frozen
             continue
-        for state, event in seen_by(rule, events):
+        for state, seen in seen_by(rule, events):
             before = copy.deepcopy(state)
-            assert rule.observe(event, state) == rule.observe(event, state)
+            if isinstance(seen, Event):
+                assert rule.observe(seen, state) == rule.observe(seen, state)
+            else:
+                assert rule.sweep(state, seen) == rule.sweep(state, seen)
             assert msgspec.structs.asdict(state)["coverage_since"] == before.coverage_since
             assert getattr(state, "profile", None) == getattr(before, "profile", None)
             assert getattr(state, "account", None) == getattr(before, "account", None)
@@ -167,14 +176,23 @@ def learned(engine: Engine) -> tuple[Any, Any]:
     return profiles, accounts
 
 
-def seen_by(rule: Rule[Any], events: list[Event]) -> Iterator[tuple[Any, Event]]:
-    """Collect the states and events that a detector is shown."""
-    shown: list[tuple[Any, Event]] = []
+def sweeps(detector: Kind) -> bool:
+    """Say whether a detector looks at what time alone makes true."""
+    return detector.sweep is not Detector.sweep
+
+
+def seen_by(rule: Rule[Any], events: list[Event]) -> Iterator[tuple[Any, Event | int]]:
+    """Collect the states that a detector is shown, with the event, or the time, at which it was."""
+    shown: list[tuple[Any, Event | int]] = []
 
     class Watcher(type(rule.detector)):  # type: ignore[misc]
         def observe(self, event: Event, state: Any) -> list[Any]:
             shown.append((copy.deepcopy(state), event))
             return []
+
+        def sweep(self, state: Any, now: int) -> list[Any]:
+            shown.append((copy.deepcopy(state), now))
+            return list(super().sweep(state, now))
 
     watcher = Rule(Watcher(**msgspec.structs.asdict(rule.detector)), rule.tuning)
     Engine([watcher], on_fault=raise_fault).feed(events)
@@ -196,9 +214,9 @@ def test_state_round_trips_at_every_event(detector: Kind) -> None:
     events = events_of([*trail(detector, "POSITIVE"), *trail(detector, "NEAR_MISS")])
     expected = fed(detector, events)
     for cut in range(len(events) + 1):
-        first = Engine(of(detector), on_fault=raise_fault)
+        first = Engine(of(detector), parse_settings(toml_of(detector)), raise_fault)
         first.feed(events[:cut])
-        second = Engine(of(detector), on_fault=raise_fault)
+        second = Engine(of(detector), parse_settings(toml_of(detector)), raise_fault)
         second.restore(list(first.changes()))
         second.feed(events[cut:])
         second.tick(events[-1].at)

@@ -260,7 +260,10 @@ def test_killed_again_and_again(here: Path, server: PagerDuty) -> None:
 
 
 def test_the_topic_is_followed_over_a_kill(here: Path, server: PagerDuty, broker: SharedBroker, unique: str) -> None:
-    """Findings come from Kafka; killed before its offsets are committed, it tells nothing twice and misses nothing."""
+    """Findings come from Kafka; killed before its offsets are committed, it tells nothing twice and misses nothing.
+
+    What a stream was seeded with is no page.
+    """
     topic = f"findings-{unique}"
     (here / "rolehawk.toml").write_text(SETTINGS.format(url=server.url) + f'[stream.topics]\nfindings = "{topic}"\n')
     cluster = Cluster.of(Settings(), broker.bootstrap)
@@ -276,6 +279,9 @@ def test_the_topic_is_followed_over_a_kill(here: Path, server: PagerDuty, broker
         process = started(*arguments, here=here)
         send(*(fresh(str(n)) for n in range(20)))
         producer.send(topic, value=b"{")
+        past = fresh("known before", severity="critical")
+        producer.send(topic, value=msgspec.json.encode(past), headers=[("rolehawk-history", b"1")])
+        producer.flush()
         wait_for(lambda: len(server.incidents) == 20, here)
         process.kill()
         process.wait()
@@ -291,7 +297,20 @@ def test_the_topic_is_followed_over_a_kill(here: Path, server: PagerDuty, broker
         from kafka import TopicPartition  # noqa: PLC0415 - an extra
 
         committed = [consumer.committed(TopicPartition(topic, partition)) for partition in (0, 1)]
-    assert sum(each or 0 for each in committed) == 32
+    assert sum(each or 0 for each in committed) == 33
+
+
+def test_interrupted_while_it_listens(here: Path, server: PagerDuty) -> None:
+    """Ctrl-C and SIGTERM end the wait for a pipe in which nothing comes, at once."""
+    for number, asked in enumerate((signal.SIGINT, signal.SIGTERM)):
+        process = started("-", "--state", "state", here=here, stdin=subprocess.PIPE)
+        assert process.stdin is not None
+        with process.stdin:
+            process.stdin.write(written(fresh(str(number))))
+            process.stdin.flush()
+            wait_for(lambda number=number: len(server.incidents) > number, here)  # type: ignore[misc]
+            process.send_signal(asked)
+            assert process.wait(DEADLINE_S) == 130
 
 
 def test_interrupted_while_it_waits(here: Path, server: PagerDuty) -> None:

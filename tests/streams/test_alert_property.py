@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 import msgspec
-from hypothesis import given, note, settings
+from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
 from models.finding import Finding, Severity
@@ -113,7 +113,7 @@ def _histories(draw: st.DrawFn) -> tuple[list[Finding], list[Any]]:
     return changes, course
 
 
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=80, suppress_health_check=[HealthCheck.too_slow])
 @given(_histories())
 def test_sinks_end_up_knowing_what_is_so(drawn: tuple[list[Finding], list[Any]]) -> None:
     """Nothing is triggered twice or after its end, and the last thing heard agrees with the last state."""

@@ -18,6 +18,7 @@ from streams.formats.csv import defuse
 from streams.formats.html import Report
 from streams.formats.html.markup import element
 from streams.formats.html.report import MAX_FINDINGS, MAX_PRINCIPALS
+from streams.options import SEVERITIES
 from streams.terminal import Screen, visible
 from tests.streams.pages import HOSTILE, hostile_report, sample_report, small_report, written
 from tests.streams.test_explanation import TOLD
@@ -61,7 +62,7 @@ def test_a_page_has_its_landmarks(sample: Report, root: Element) -> None:
     """Language, title, one main part, a navigation, one first heading, and no level of headings skipped."""
     assert root.get("lang") == "en"
     counts = Counter(finding.severity for finding in sample.findings)
-    tally = ", ".join(f"{counts[each]} {each}" for each in ("critical", "high", "medium", "low"))
+    tally = ", ".join(f"{counts[each]} {each}" for each in SEVERITIES if counts[each])
     assert root.findtext("head/title") == f"rolehawk report: {tally}, 2026-03-02 00:11 to 2026-03-15 23:46 UTC"
     assert [len(list(root.iter(tag))) for tag in ("main", "nav", "h1")] == [1, 1, 1]
     levels = [int(each.tag[1]) for each in root.iter() if re.fullmatch("h[1-6]", str(each.tag))]
@@ -140,7 +141,7 @@ def test_what_is_most_urgent_comes_first(root: Element) -> None:
         for row in table.findall("tbody/tr")
     ]
     facets = [str(row.get("data-facet")) for row in rows]
-    assert facets == sorted(facets, key=["critical", "high", "medium", "low"].index)
+    assert facets == sorted(facets, key=SEVERITIES.index)
     assert "".join(rows[0].itertext()).count("attack-chain") == 1
     (first,) = (each for each in root.iter("div") if each.get("class") == "first")
     titles = [link.findtext("bdi") for link in first.iter("a")]

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import time
+from base64 import b64decode
 from collections import defaultdict
 from pathlib import Path
 from random import Random
@@ -17,10 +18,12 @@ import msgspec
 import pytest
 
 from models.record import epoch
+from models.trail import Rejected
 from streams.broker import Broker
 from streams.ingest import Request, ingest
 from streams.kafka import MAX_MESSAGE_BYTES, Cluster
 from streams.pipe import Summary
+from streams.rejected import message_of
 from tests.records import ACCOUNT, OTHER_ACCOUNT, START, instance_call
 from tests.records import time as minute
 from tests.streams.topics import DEADLINE_S, Topics, log_file
@@ -140,6 +143,20 @@ def test_a_record_that_fits_no_message_is_rejected(topics: Topics, tmp_path: Pat
     assert (summary.sent, summary.rejected) == (1, 1)
     assert "larger than a message of Kafka's" in written.rejected[0]["reason"]
     assert written.rejected[0]["content"].startswith('{"eventVersion"')
+
+
+@pytest.mark.parametrize(
+    "content", [b"\0" * 500_000, "\u200b".encode() * 500_000, "é".encode() * 500_000, b"\xff" * 500_000, b"x" * 10]
+)
+def test_what_is_rejected_fits_a_message(content: bytes) -> None:
+    """However long or odd, what was rejected fits a message, with the beginning of its bytes, whole characters of a text."""
+    value = message_of(Rejected("file", 1, "", "no JSON", content))
+    assert len(value) < MAX_MESSAGE_BYTES
+    row = json.loads(value)
+    kept = row["content"].encode() if row["encoding"] == "utf-8" else b64decode(row["content"])
+    assert content.startswith(kept)
+    assert len(kept) > 149_000 or kept == content
+    assert row["encoding"] == ("base64" if b"\xff" in content else "utf-8")
 
 
 def test_standard_input_by_the_command(topics: Topics, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ import pytest
 
 from models.record import epoch
 from streams.broker import Broker
+from streams.checkpoint import Checkpoint, CheckpointError
 from streams.ingest import Request, ingest
 from streams.kafka import Cluster
 from streams.pipe import Summary
@@ -221,6 +222,15 @@ def test_a_bad_object_is_told_and_stops_nothing(trail: Trail, topics: Topics, tm
     assert run(topics, "s3://trail/AWSLogs", state=tmp_path).files == 0
 
 
+def test_a_source_is_read_by_one_at_a_time(trail: Trail, topics: Topics, tmp_path: Path) -> None:
+    """While one ingest has the checkpoint of a source, another is told so."""
+    trail.put(0)
+    name = f"s3://trail/ trail-{topics.unique} {topics.bootstrap}"
+    with Checkpoint(tmp_path, name), pytest.raises(CheckpointError, match="another ingest is reading this source"):
+        run(topics, "s3://trail/", state=tmp_path)
+    assert run(topics, "s3://trail/", state=tmp_path).sent == 5
+
+
 def test_events_before_the_date_are_left_out(trail: Trail, topics: Topics, tmp_path: Path) -> None:
     """With a date to read since, objects are done with all the same."""
     trail.put(4)
@@ -238,7 +248,7 @@ def test_a_bucket_that_is_not_there(aws: str, topics: Topics, tmp_path: Path) ->
         check=False,
     )
     assert done.returncode == 2
-    assert done.stderr.splitlines()[-1] == "rolehawk: no such bucket"
+    assert done.stderr.splitlines()[-1] == f"rolehawk: s3://nowhere/{aws[-4:]}: no such bucket"
     assert SECRET not in done.stderr
 
 

@@ -11,12 +11,16 @@ from models.desks.pair import Desks
 from models.desks.tray import Fault
 from models.detectors import build
 from models.detectors.console.machine_role_console import MachineRoleConsole
+from models.detectors.use.root_use import RootUse
 from models.event import EventReader
 from models.finding import Finding
-from models.record import encode
+from models.record import encode, epoch, iso
 from models.rows import Row, StateVersionError
 from models.settings import Context, Settings
+from models.trail import Rejected
 from streams.filing import FiledError, Filer, decode_filed, shard_of
+from streams.kafka import MAX_MESSAGE_BYTES
+from streams.rejected import message_of
 from streams.shard import MIN_REMEMBERED, Clock, Incidents, Seen, Shard, shard_meta
 from tests.models.test_conformance import trail
 from tests.records import Json, instance_call, record, role, run, user
@@ -223,3 +227,47 @@ def test_memory_of_events_is_bounded() -> None:
             seen.pass_time(number)
     assert len(seen) <= 2 * MIN_REMEMBERED + 1_000
     assert not any(seen.is_new(number) for number in range(4 * MIN_REMEMBERED, 5 * MIN_REMEMBERED))
+
+
+def test_time_is_that_of_the_account_that_lags() -> None:
+    """Within a source too; an account that has fallen silent holds it back no longer, and a new filer knows none yet."""
+    now = 0.0
+    filer = Filer(0, 1, Desks(RULES, CONTEXT), 900, clock=lambda: now)
+
+    def send(minute: int, account: str) -> None:
+        sent = record("GetObject", user("robot"), minute, recipientAccountId=account)
+        filer.file(filer.read(msgspec.json.encode(sent), "here").events)
+
+    begin = epoch(str(record("GetObject", None, 0)["eventTime"]))
+    send(600, "111122223333")
+    send(60, "444455556666")
+    assert filer.watermark < begin
+    now = 61.0
+    send(601, "111122223333")
+    send(61, "444455556666")
+    assert filer.watermark == begin + 61 * 60 - 900
+    now = 130.0
+    send(602, "111122223333")
+    assert filer.watermark == begin + 602 * 60 - 900
+    filer.close(begin + 700 * 60)
+    assert filer.watermark == begin + 700 * 60
+
+
+def test_what_is_rejected_fits_a_message() -> None:
+    """However long it is and whatever it is made of, so that no poison is one in its own topic again."""
+    for content in (b"\x00" * 5_000_000, b"\xff" * 5_000_000, b"short"):
+        message = message_of(Rejected("here", 1, "", "no JSON", content))
+        assert len(message) <= MAX_MESSAGE_BYTES
+        assert msgspec.json.decode(message)["reason"] == "no JSON"
+
+
+def test_a_finding_that_began_earlier_is_told_again() -> None:
+    """Evidence that comes late, and is the earliest, moves the beginning; whoever keeps the last state has it right."""
+    first = trail(RootUse, "POSITIVE")[0]
+    begin = epoch(str(first["eventTime"]))
+    earliest, *others = ({**first, "eventID": f"copy-{n}", "eventTime": iso(begin + 60 * n)} for n in range(3))
+    line = Line()
+    line.send(others)
+    line.send([earliest])
+    found = [each["opened_at"] for each in line.found.values() if each["detector"] == "root-use"]
+    assert found == [first["eventTime"]]

@@ -12,9 +12,12 @@ import pytest
 
 from models.detectors import REGISTRY
 from models.record import epoch
+from models.settings import parse_settings
 from streams.broker import Broker
+from streams.kafka import Cluster
+from streams.worker import client_options, faust_credentials
 from tests.conftest import SharedBroker
-from tests.stream import COMMAND, Json, Sameness, StreamUnderTest, records_in, replayed, sameness, wait_for
+from tests.stream import COMMAND, DEADLINE_S, Json, Sameness, StreamUnderTest, records_in, replayed, sameness, wait_for
 
 EVENTS = 12_000
 HORIZON_S = 3_600
@@ -42,6 +45,16 @@ ROWS_SENT_BUT_NOT_STORED = DIES.format(module="localstore", owner="TableStore", 
 STORED_BUT_NOT_ACKNOWLEDGED = DIES.format(
     module="localstore", owner="TableStore", method="write", at=3, is_before=False
 )
+
+# A program that runs a worker to which Kafka refuses a flush for good.
+REFUSED = """
+from streams.cli import main
+from streams.outbox import Outbox
+async def refused(self, *given):
+    raise ValueError("refused for good")
+Outbox.keep = refused
+main()
+"""
 
 # A program that runs a worker with one more detector, which raises at each event that it looks at.
 RAISES = """
@@ -104,6 +117,13 @@ def test_one_worker_finds_what_a_replay_finds(stream: StreamUnderTest, trail: Tr
     stream.wait_until_done()
     assert sameness(stream.findings().values()) == trail.findings
     assert stream.messages("rejected") == []
+    counted = worker.metrics()
+    assert counted['rolehawk_events_total{outcome="accepted"}'] == len(trail.records)
+    copies = len(trail.records) - len({each["eventID"] for each in trail.records})
+    assert counted['rolehawk_events_total{outcome="duplicate"}'] == copies > 0
+    live = [each for each in stream.findings().values() if each["stage"] == "live" and each["status"] != "closed"]
+    is_open = [value for name, value in counted.items() if name.startswith("rolehawk_findings_open{")]
+    assert sum(is_open) == len(live)
     assert worker.stop() == 0
 
 
@@ -134,6 +154,20 @@ def test_killed_in_mid_flush(stream: StreamUnderTest, trail: Trail, program: str
         stream.send(trail.records[at:upto])
         at = upto
         wait_for(worker.has_ended, stream.logs)
+    stream.start()
+    stream.complete(trail.records)
+    stream.wait_until_done()
+    assert sameness(stream.findings().values()) == trail.findings
+
+
+@pytest.mark.long
+def test_a_worker_that_cannot_store_ends(stream: StreamUnderTest, trail: Trail) -> None:
+    """It ends by itself, acknowledges nothing that is not stored, and the next one loses nothing."""
+    worker = stream.start(program=REFUSED)
+    stream.send(trail.records)
+    assert worker.process.wait(DEADLINE_S) != 0
+    assert "refused for good" in worker.log.read_text()
+    assert stream.left("filed") > 0
     stream.start()
     stream.complete(trail.records)
     stream.wait_until_done()
@@ -173,11 +207,11 @@ def test_two_workers_find_what_a_replay_finds(stream: StreamUnderTest, trail: Tr
 
 @pytest.mark.long
 def test_a_fresh_machine_recovers_from_the_changelog(stream: StreamUnderTest, trail: Trail) -> None:
-    """Stopped in good order, and taken up with an empty folder: all that was known is known again."""
+    """Stopped in good order with work at hand, and taken up with an empty folder: all that was known is known again."""
     half = len(trail.records) // 2
     worker = stream.start("a")
     stream.send(trail.records[:half])
-    stream.wait_until_done()
+    wait_for(lambda: len(stream.findings()) > 3, stream.logs)
     assert worker.stop() == 0
     stream.start("elsewhere")
     stream.send(trail.records[half:])
@@ -278,3 +312,26 @@ def test_shards_are_fixed(stream: StreamUnderTest) -> None:
     worker = stream.start()
     assert worker.process.wait(60) == 2
     assert "has 2 partitions, the settings want 3" in worker.log.read_text()
+
+
+def test_workers_log_in_as_the_settings_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Faust and our own clients get the same name, password and certificate authority; nothing shows the password."""
+    monkeypatch.setenv("PASSWORD", "correct horse")
+    settings = parse_settings(
+        """
+        [kafka]
+        bootstrap = ["kafka.example.com:9093"]
+        sasl = { mechanism = "SCRAM-SHA-512", username = "rolehawk", password_env = "PASSWORD" }
+        tls = {}
+        """
+    )
+    cluster = Cluster.of(settings)
+    ours, faust = client_options(cluster), faust_credentials(cluster)
+    assert (ours["security_protocol"], ours["sasl_mechanism"]) == ("SASL_SSL", "SCRAM-SHA-512")
+    assert ours["sasl_plain_password"] == faust.password == "correct horse"
+    assert (faust.username, faust.mechanism.value, faust.protocol.value) == ("rolehawk", "SCRAM-SHA-512", "SASL_SSL")
+    assert faust.ssl_context is ours["ssl_context"] is cluster.credentials.tls is not None
+    assert "correct horse" not in repr(cluster)
+    plain = Cluster.of(parse_settings('[kafka]\nbootstrap = ["kafka.example.com:9092"]'))
+    assert faust_credentials(plain) is None
+    assert client_options(plain)["security_protocol"] == "PLAINTEXT"

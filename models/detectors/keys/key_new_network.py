@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, ClassVar, Final, NamedTuple
+from typing import Annotated, ClassVar, Final
 
 from msgspec import Meta
 
@@ -15,19 +15,11 @@ from models.facts import Facts
 from models.finding import ChainStage, Draft, Severity, cut
 from models.network import Network
 
-_ROAMING_DAYS: Final = 30
 _MAX_NAMED: Final = 5  # networks and clients that a finding lists as known
 _MAX_REGULAR_HOURS: Final = 12  # of the day: a key that is used in more has no hour of its own
-_TYPED: Final = frozenset(
-    {"cli", "cloudshell", "console", "browser", "agent"}
-)  # families of clients that a person works with
 
 
-class _Reason(NamedTuple):
-    """One thing that is new or odd, and what it weighs."""
-
-    weight: int
-    text: str
+_Reason = tuple[int, str]  # what is new or odd: its weight, and its words
 
 
 class KeyNewNetwork(Detector[BehaviourState], frozen=True, kw_only=True):
@@ -75,18 +67,18 @@ class KeyNewNetwork(Detector[BehaviourState], frozen=True, kw_only=True):
         is_new_client = client is None or not client.is_known(at)
         if not is_new_place and not is_new_client:
             return
-        where = self._place(key, network, known, state, at) if is_new_place else _Reason(0, "")
+        where = self._place(key, network, known, state, at) if is_new_place else (0, "")
         reasons = [where, *_oddities(event, key, is_new_client=is_new_client)]
-        severity = _severity(where.weight, sum(each.weight for each in reasons), is_new_client=is_new_client)
+        severity = _severity(where[0], sum(weight for weight, _ in reasons), is_new_client=is_new_client)
         severity = _for_owner(severity, event, state, key)
         if severity is None:
             return
-        texts = [each.text for each in reasons if each.text]
+        texts = [text for _, text in reasons if text]
         yield self.draft(
             event,
             state,
             subject=f"{cut(key.id)} from {network.name}",
-            title=f"Key {key.id} of {state.name} is used from {network.name}: {texts[0]}",
+            title=f"Key {key.id} of {state.name} is used from {network.name}, {texts[0]}",
             summary=(
                 f"Key {key.id} of {state.name}, watched for {key.history_days(at)} days, called {cut(event.api.name)} from "
                 f"{network.text} with {event.client.kind}: {'; '.join(texts)}."
@@ -113,37 +105,37 @@ class KeyNewNetwork(Detector[BehaviourState], frozen=True, kw_only=True):
         for each in known:
             countries |= {each.location.country} if each.location.country else set()
             systems |= {each.location.asn} if each.location.asn is not None else set()
-        arrivals = (state.context.atlas.named(name) for name in key.arrivals(at, _ROAMING_DAYS))
+        arrivals = (state.context.atlas.named(name) for name in key.arrivals(at))
         roams = len(
             {each.vicinity or each.name for each in arrivals}
         ) >= self.min_roaming_networks or state.context.is_pipeline(state.entity.arn)
         often = ", though its networks often change" if roams else ""
         if here.country and countries and here.country not in countries:
-            return _Reason(2 if roams else 3, f"from {here.country}, a country new to it{often}")
+            return 2 if roams else 3, f"a country new to it ({here.country}){often}"
         if any(network.is_near(each) for each in known):
-            return _Reason(0, "a new network close to known ones")
+            return 0, "a new network close to known ones"
         if here.asn is not None and systems and here.asn not in systems:
-            return _Reason(1 if roams else 2, f"from a network of AS{here.asn}, which is new to it{often}")
+            return 1 if roams else 2, f"an operator new to it (AS{here.asn}){often}"
         if network.kind == "endpoint":
-            return _Reason(0 if roams else 1, f"through a VPC endpoint new to it{often}")
-        return _Reason(0 if roams else 2, f"from a network new to it{often}")
+            return 0 if roams else 1, f"a VPC endpoint new to it{often}"
+        return 0 if roams else 2, f"a network new to it{often}"
 
 
 def _oddities(event: Event, key: Key, *, is_new_client: bool) -> Iterable[_Reason]:
     """List what else is new or odd in a use."""
     at = event.at
     if event.facts & Facts.INTRUSION_TOOL:
-        yield _Reason(3, f"{event.client.tool} tries found keys or breaks in")
+        yield 3, f"{event.client.tool} tries found keys or breaks in"
     if is_new_client:
-        yield _Reason(2, f"client {event.client.kind} is new to it")
+        yield 2, f"client {event.client.kind} is new to it"
     if not key.has_many_apis and at - key.apis.get(event.api.key, UNKNOWN) < SETTLING_S:
-        yield _Reason(1, f"never called {cut(event.api.key)} before")
+        yield 1, f"never called {cut(event.api.key)} before"
     regular = [hour for hour, first_at in key.hours.items() if at - first_at >= SETTLING_S]
     hour = at // 3600 % 24
     if len(regular) <= _MAX_REGULAR_HOURS and hour not in regular:
-        yield _Reason(1, f"never used between {hour}:00 and {hour}:59 UTC before")
+        yield 1, f"never used between {hour}:00 and {hour}:59 UTC before"
     if event.is_denied:
-        yield _Reason(1, "the call is refused")
+        yield 1, "the call is refused"
 
 
 def _severity(place: int, weight: int, *, is_new_client: bool) -> Severity | None:
@@ -161,9 +153,5 @@ def _for_owner(severity: Severity | None, event: Event, state: BehaviourState, k
     kind = state.profile.answer().kind
     if kind == "human":
         return min(severity, Severity.LOW)
-    is_perhaps = kind == "mixed" or (kind == "unknown" and any(_family(client) in _TYPED for client in key.clients))
+    is_perhaps = kind == "mixed" or (kind == "unknown" and key.is_typed_with)
     return min(severity, Severity.MEDIUM) if is_perhaps else severity
-
-
-def _family(client: str) -> str:
-    return client.partition("/")[0]

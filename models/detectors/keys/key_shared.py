@@ -14,7 +14,6 @@ from models.facts import Facts
 from models.finding import ChainStage, Draft, Severity, cut
 from models.network import Network
 
-_ROAMING_DAYS: Final = 30
 _BY_PERSON: Final = Facts.DESKTOP_CLIENT | Facts.CLOUDSHELL
 _BY_MACHINE: Final = Facts.PLATFORM_CLIENT | Facts.PLATFORM_CREDENTIALS
 
@@ -34,7 +33,7 @@ class KeyShared(Detector[BehaviourState], frozen=True, kw_only=True):
     chain_stage: ClassVar[ChainStage | None] = "initial access"
     known_gaps: ClassVar[str] = (
         "Two that run the same versions count as one installation, spread over several ways out. A key whose networks often "
-        "change. A person's two computers are one person. Without databases distance is guessed from the addresses."
+        "change. The computers of one who is, or may be, a person. Without databases distance is guessed from the addresses."
     )
     runbook: ClassVar[str] = (
         "Find out who the two are. If both are yours, give each an identity of its own, or nobody can tell them apart when one "
@@ -66,15 +65,17 @@ class KeyShared(Detector[BehaviourState], frozen=True, kw_only=True):
         """Find the distant network that another installation uses the key from, all the while."""
         atlas, here, at = state.context.atlas, state.network, event.at
         place = None if here is None else key.networks.get(here.name)
-        if here is None or here.kind != "public" or place is None or state.profile.answer().kind == "human":
+        kind = state.profile.answer().kind
+        is_perhaps_person = kind == "human" or (kind == "unknown" and key.is_typed_with)
+        if here is None or here.kind != "public" or place is None or is_perhaps_person:
             return None
-        arrivals = {atlas.named(name).vicinity or name for name in key.arrivals(at, _ROAMING_DAYS)}
+        arrivals = {atlas.named(name).vicinity or name for name in key.arrivals(at)}
         if len(arrivals) >= self.min_roaming_networks:
             return None
         for name, other in sorted(key.networks.items()):
             if (
                 at - max(place.first_at, other.first_at) < self.min_overlap_days * DAY_S
-                or at - other.last_at > DAY_S
+                or at - other.last_at > max(DAY_S, at - place.last_at)  # not in turn with it
                 or other.installation == event.client.installation
             ):
                 continue

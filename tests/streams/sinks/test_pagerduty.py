@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from demo.pagerduty import MAX_EVENT_BYTES, Mood, PagerDuty
@@ -202,7 +202,7 @@ def test_a_title_of_a_megabyte_is_cut() -> None:
     assert summary.endswith("end")
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow])
 @given(st.text(max_size=20), st.sampled_from([1, 20, 500]))
 def test_any_text_is_bounded(text: str, times: int) -> None:
     """A finding of any strings is bounded, and its event with all escapes is within PagerDuty's limit."""

@@ -8,10 +8,16 @@ from typing import Final
 from streams.sources.simulated.callers import Made
 from streams.sources.simulated.organisation import Plan
 from streams.sources.simulated.stage import Stage
-from streams.sources.simulated.stories import chain, changes, console, grants, keys, near_misses
+from streams.sources.simulated.stories import chain, changes, console, grants, keys, misuse, near_misses
 from streams.sources.simulated.stories.story import Story
 
-INCIDENTS: Final[tuple[Story, ...]] = (*console.STORIES, *grants.STORIES, *keys.STORIES, *chain.STORIES)
+INCIDENTS: Final[tuple[Story, ...]] = (
+    *console.STORIES,
+    *grants.STORIES,
+    *keys.STORIES,
+    *chain.STORIES,
+    *misuse.STORIES,
+)
 NEAR_MISSES: Final[tuple[Story, ...]] = near_misses.STORIES
 CHANGES: Final[tuple[Story, ...]] = changes.STORIES  # always told: they are ordinary life
 BY_NAME: Final = {story.name: story for story in (*INCIDENTS, *NEAR_MISSES)}

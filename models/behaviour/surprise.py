@@ -1,0 +1,125 @@
+"""How surprising an hour is, given what the entity did before: a sum of parts, each the log of how seldom that comes.
+
+An hour is held against the entity's own habits: calls, networks, clients, regions that are new, the time of day and
+week, how much, how many errors and writes. How often something new came before weighs what is new now: a script that
+never changed in months and a person who tries things are measured by their own rule. The sum becomes a p-value by how
+such sums are spread over ordinary hours of entities as well known (`Calibration`).
+"""
+
+from __future__ import annotations
+
+from math import exp, log, log2, sqrt
+from typing import Final
+
+from msgspec import Struct
+
+from models.behaviour.habits import OTHERS, Habits, Hour
+
+MIN_ACTIVE_HOURS: Final = 24  # less known than that, an hour is not judged
+MIN_ACTIVE_DAYS: Final = 5
+MAX_PART: Final = 14.0  # nats that one part may add
+FIRST_NATS: Final = 0.75  # parts below it are not told
+MAX_NAMED: Final = 8  # new calls named
+
+# By how many hours the entity was known to be active.
+AGES: Final = (24, 72, 240, 720)
+
+
+class Part(Struct, frozen=True):
+    """One thing that is unusual: what, in words, and how much."""
+
+    what: str
+    nats: float
+    detail: str
+
+
+class Surprise(Struct, frozen=True):
+    """What an hour comes to."""
+
+    nats: float
+    parts: tuple[Part, ...]  # the weightiest first
+
+
+class Calibration(Struct, frozen=True, forbid_unknown_fields=True):
+    """How sums are spread over ordinary hours, by age: beyond ``start`` as an exponential tail, which ``tail`` of all reach."""
+
+    tail: float
+    starts: list[float]  # for each of `AGES`
+    scales: list[float]
+
+    def p_value(self, nats: float, habits: Habits) -> float:
+        """Say how seldom an ordinary hour of an entity as well known comes to as much; 1 where it is nothing special."""
+        place = age_of(habits)
+        above = nats - self.starts[place]
+        return 1.0 if above <= 0 else self.tail * exp(-above / self.scales[place])
+
+
+def age_of(habits: Habits) -> int:
+    """Say in which of `AGES` habits fall."""
+    return max(sum(habits.active_hours >= each for each in AGES) - 1, 0)
+
+
+def is_known_enough(habits: Habits) -> bool:
+    """Say whether there is enough to hold an hour against."""
+    return habits.active_hours >= MIN_ACTIVE_HOURS and habits.active_days >= MIN_ACTIVE_DAYS
+
+
+def surprise(habits: Habits, hour: Hour) -> Surprise:
+    """Hold an hour against habits that it has not joined."""
+    parts = [
+        *_new(habits, "call", [each for each in hour.apis if each not in habits.apis and each != OTHERS]),
+        *_new(habits, "network", [each for each in hour.places if each not in habits.places and each != OTHERS]),
+        *_new(habits, "client", [str(each) for each in hour.clients if each not in habits.clients]),
+        *_new(habits, "region", [each for each in hour.regions if each not in habits.regions and each != OTHERS]),
+        _time_of_day(habits, hour),
+        _day_of_week(habits, hour),
+        _volume(habits, hour),
+        _more("errors", hour.errors, habits.errors, habits, hour),
+        _more("writes", hour.writes, habits.writes, habits, hour),
+    ]
+    told = tuple(sorted((each for each in parts if each.nats > 0), key=lambda each: (-each.nats, each.what)))
+    return Surprise(sum(each.nats for each in told), told)
+
+
+def _new(habits: Habits, what: str, found: list[str]) -> list[Part]:
+    """Weigh what is new by how often something new of its kind came before, and how much at once."""
+    if not found:
+        return []
+    hours, things = habits.novelty(what)
+    nats = -log((hours + 0.5) / (habits.active_hours + 1))
+    usual = (things + 1) / (hours + 1)
+    nats += (len(found) - 1) * log(1 + 1 / usual) / 2
+    named = ", ".join(sorted(found)[:MAX_NAMED]) if what != "client" else ""
+    return [Part(f"new {what}", min(nats, MAX_PART), named or f"{len(found)}")]
+
+
+def _time_of_day(habits: Habits, hour: Hour) -> Part:
+    of_day = hour.of_week % 24
+    near = sum(sum(habits.hours[each % 24 :: 24]) for each in (of_day - 1, of_day, of_day + 1))
+    share = (near + 0.5) / (habits.active_hours + 4)
+    return Part("time of day", min(max(log(3 / 24 / share) / 1.5, 0.0), MAX_PART), f"{of_day:02}:00 UTC")
+
+
+def _day_of_week(habits: Habits, hour: Hour) -> Part:
+    day = hour.of_week // 24
+    share = (sum(habits.hours[24 * day : 24 * day + 24]) + 0.5) / (habits.active_hours + 3.5)
+    return Part("day of week", min(max(log(1 / 7 / share) / 2, 0.0), MAX_PART), _DAYS[day])
+
+
+_DAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+
+def _volume(habits: Habits, hour: Hour) -> Part:
+    seen = max(habits.active_hours, 1)
+    mean = habits.volume / seen
+    spread = sqrt(max(habits.volume_squared / seen - mean * mean, 0.0))
+    above = (log2(hour.events) - mean) / max(spread, 1.0) if hour.events else 0.0
+    return Part("volume", min(above * above / 2, MAX_PART) if above > 1.5 else 0.0, f"{hour.events} calls")
+
+
+def _more(what: str, count: int, known: int, habits: Habits, hour: Hour) -> Part:
+    """Weigh more errors, or writes, than so many calls should bring: a Poisson tail."""
+    expected = hour.events * (known + 1) / (habits.counted + 20)
+    if count < 3 or count <= expected:
+        return Part(what, 0.0, "")
+    return Part(what, min((count * log(count / expected) - (count - expected)) / 2, MAX_PART), f"{count}")
