@@ -16,9 +16,10 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 import faust
+from faust.types import TP
 from faust.types.auth import SASLMechanism
 
 from models.desks.pair import Desks
@@ -41,6 +42,7 @@ from streams.topics import INCIDENTS, SHARDS
 
 SESSION_TIMEOUT_S: Final = 10.0  # a worker that is not heard of for so long has lost its partitions
 COMMIT_S: Final = 1.0
+COMMIT_AGAIN_S: Final = 10.0
 HEARTBEAT_S: Final = 3.0
 REBALANCE_TIMEOUT_S: Final = 20.0
 CRASH_TIMEOUT_S: Final = 10.0  # for Faust to end in good order once it has given up
@@ -58,6 +60,18 @@ class Stream(Protocol):
 
     def events(self) -> AsyncIterator[Event]:
         """Give messages with their place."""
+
+
+class _Consumer(Protocol):
+    """What is used of Faust's consumer."""
+
+    _committed_offset: dict[TP, int | None]
+
+    def assignment(self) -> set[TP]:
+        """Give the partitions of this worker."""
+
+    async def _commit(self, offsets: dict[TP, int]) -> bool:
+        """Commit."""
 
 
 class SilentMonitor(faust.Monitor):
@@ -150,13 +164,32 @@ class Worker:
             TableStore(table, partition),
             await self._writer(),
             on_close=lambda: self._tally.gave(state),
-            is_steady=lambda: not (self.app.rebalancing or self.app.in_recovery),
+            is_steady=self._is_steady,
             on_broken=self._break_off,
         )
         self._tally.took(state)
         return keeper
 
+    def _is_steady(self) -> bool:
+        return not (self.app.rebalancing or self.app.in_recovery)
+
     # What goes wrong
+
+    async def _commit_again(self) -> None:
+        """Commit once more what Faust takes for committed: where that met a rebalance, it was refused and never repeated.
+
+        Nothing would be lost; but the last messages before a silence would seem to be left.
+        """
+        topics = {self._topics.cloudtrail, self._topics.filed, self._topics.drafts}
+        while True:
+            await asyncio.sleep(COMMIT_AGAIN_S)
+            consumer = cast("_Consumer", self.app.consumer)
+            if self._is_steady():
+                assigned = consumer.assignment()
+                known = consumer._committed_offset.items()  # noqa: SLF001 - Faust shows it nowhere else
+                offsets = {tp: offset for tp, offset in known if offset and tp in assigned and tp.topic in topics}
+                if offsets:
+                    await consumer._commit(offsets)  # noqa: SLF001
 
     async def _break_off(self, error: BaseException) -> None:
         """Give up: state that could not be stored must not be built upon."""
@@ -192,6 +225,7 @@ class Worker:
         )
         app.on_partitions_revoked.connect(self._let_go)
         app.task(self._tally.take_census)
+        app.task(self._commit_again)
         return app
 
     def _table(self, name: str, partitions: int) -> Any:  # noqa: ANN401 - Faust's own type says less than is used
