@@ -126,6 +126,11 @@ class Watch:
         """Say what was done."""
         return Tally(self.files, self.events, self.late, self.duplicates, self.rejected, self.changes)
 
+    @property
+    def leads_nowhere(self) -> bool:
+        """Whether a path led nowhere when it was last looked at."""
+        return bool(self._missing)
+
     def run(self, stop: Flag, poll_s: float, *, once: bool) -> None:
         """Look for files, read them, feed what is due, commit; until told to stop, or once."""
         while not stop.is_set():

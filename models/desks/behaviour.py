@@ -17,21 +17,21 @@ from models.behaviour.evidence import Origin, origin_of
 from models.behaviour.filing import Deed, trust_facts
 from models.behaviour.habits import Habits
 from models.behaviour.instances import INSTANCE, Instances, Place, learn_place, place_of
-from models.behaviour.keys import Key, KeyAct, KeyRow, claim, key_of, nameless
+from models.behaviour.key_use import KeyUse, done_to, learn_act, learn_use, use_of
+from models.behaviour.keys import KeyAct, KeyRow, key_of
 from models.behaviour.learned import Learned, shipped_model
 from models.behaviour.profile import DAY_S, MAX_FORMER_IDS, NEVER, SESSION_GAP_S, Profile, Session, maturity
 from models.behaviour.recon import ASKING, is_news, new_recon
 from models.behaviour.routine import OWN_CALL, close, note
 from models.desks.tray import ClassChange, Fault, Tray, calls_of, observe
 from models.detector import BehaviourState, Detector, Rule
-from models.entity import CONSOLE_SESSION, Actor, EntityType, account_of
+from models.entity import Actor, EntityType, account_of
 from models.event import Event
 from models.facts import CONFIGURATION, CONSOLE_MARKERS, Facts
 from models.finding import Exhibits, evidence_of, who
 from models.grants.graph import Holder
 from models.grants.inventory import Inventory
 from models.incidents.outlived import SPAN_S, KeySwitch, Sighting
-from models.network import Network
 from models.rows import Row, RowKind, Tracked, by_kind
 from models.settings import Context
 
@@ -50,21 +50,11 @@ _COPIED: Final = int(Facts.COPIED_CREDENTIALS)
 _TELLING: Final = _LONG_LIVED_KEY | INSTANCE | ASKING  # what there is more to find out about
 
 
-class _Use(NamedTuple):
-    """What an event brings to a long-lived key."""
-
-    key_id: str
-    key: Key | None  # None where it is not known yet
-    network: Network | None
-    client: str | None
-    is_news: bool
-
-
 class _Found(NamedTuple):
     """What the desk finds out about an event, beside what the event shows of itself."""
 
     facts: int = 0
-    use: _Use | None = None
+    use: KeyUse | None = None
     place: Place | None = None
     act: KeyAct | None = None
 
@@ -278,33 +268,11 @@ class BehaviourDesk:
         self._due = [(at, arn) for arn, at in self._due_at.items()]
         heapify(self._due)
 
-    def _use_of_key(self, event: Event, profile: Profile) -> _Use:
-        """Say what an event with a long-lived key brings to that key, which has not learnt of it yet."""
-        key_id = event.session_name
-        if key_id == CONSOLE_SESSION and (identity := event.identity) is not None:
-            key_id = identity.access_key_id or key_id
-        key = profile.keys.get(key_id) or nameless(profile.keys)
-        network = client = None
-        if event.facts & Facts.DIRECT_CALL:  # else an AWS service calls from its own network, with its own client
-            network, client = self._context.network_of(event), event.client.kind
-        name = None if network is None else network.name
-        is_news = key is None or key.is_news(event.at, name, client) or key_id in self._context.canaries
-        return _Use(key_id, key, network, client, is_news)
-
-    def _learn_use(self, event: Event, profile: Profile, use: _Use) -> None:
-        key = claim(profile.keys, use.key_id) if use.key is None or use.is_news else use.key
-        network = None if use.network is None else use.network.name
-        _note_first(key, event)
-        key.learn_use(event.at, event.api.key, network, use.client, event.client.installation)
-
     def _look_at_key(self, event: Event, profile: Profile, act: KeyAct) -> None:
         """Score what is done to a key of the entity's, then learn it."""
-        key, network = profile.keys.get(act.key_id), self._context.network_of(event)
-        use = _Use(act.key_id, key, network, None, is_news=False)
+        use = done_to(event, profile.keys, act, self._context)
         self._score(event, profile, None, 0, 0, _Found(Facts.KEY_CHANGED, use, act=act), is_own=False)
-        key = key or key_of(profile.keys, act.key_id)
-        _note_first(key, event)
-        key.learn_act(act, None if network is None else network.name, event.client.kind)
+        learn_act(event, profile.keys, act, use)
         if act.act != "created":
             self._tray.switches.append(
                 KeySwitch(
@@ -324,7 +292,7 @@ class BehaviourDesk:
         """Find out what an event brings to a key, an instance, and what the entity looks for."""
         facts = event.facts
         found = 0
-        use = self._use_of_key(event, profile) if facts & _LONG_LIVED_KEY else None
+        use = use_of(event, profile.keys, self._context) if facts & _LONG_LIVED_KEY else None
         if use is not None and use.is_news:
             found = int(Facts.KEY_NEWS)
         place = self._place(event, actor, profile) if facts & _AT_INSTANCE == _AT_INSTANCE else None
@@ -337,7 +305,7 @@ class BehaviourDesk:
     def _learn_found(self, event: Event, actor: Actor, profile: Profile, session: Session, found: _Found) -> None:
         """Learn what was found out."""
         if found.use is not None:
-            self._learn_use(event, profile, found.use)
+            learn_use(event, profile.keys, found.use)
         if found.place is not None:
             self._learn_place(event, actor, profile, session, found.place)
         if found.facts & Facts.LOOKED_AROUND:
@@ -454,12 +422,6 @@ class BehaviourDesk:
             self.profiles[profile.arn] = profile
             self._tray.changes.append(ClassChange(profile.arn, profile.class_, profile.tier))
         return profile
-
-
-def _note_first(key: Key, event: Event) -> None:
-    """Keep the first event of a key: what time alone makes true of it has no other."""
-    if event.at < key.first_event_at:
-        key.first_event_at, key.first_event = event.at, evidence_of(event)
 
 
 def _sweeps(rule: Rule[Any]) -> bool:

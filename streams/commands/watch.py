@@ -23,7 +23,7 @@ from streams.options import (
     paths_argument,
     settings_option,
 )
-from streams.output import GrowingFile, Unusable, abandon_stdout, say
+from streams.output import UNUSABLE, GrowingFile, Unusable, abandon_stdout, say
 
 if TYPE_CHECKING:
     from models.trail import Rejected
@@ -150,6 +150,8 @@ def watch(
             watching.run(stop, poll_seconds, once=once)
             if not options.quiet:
                 _summarise(watching)
+            if once and watching.leads_nowhere:
+                raise click.exceptions.Exit(UNUSABLE)
     except (InventoryError, StoreError, SettingsError) as error:
         raise Unusable(str(error)) from None
     except StateVersionError as error:

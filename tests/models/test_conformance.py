@@ -19,6 +19,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from models.behaviour.keys import MAX_KEYS
 from models.behaviour.profile import MAX_FORMER_IDS, MAX_PAST_VISITS, MAX_PROOFS, MAX_SESSIONS
 from models.desks.tray import Fault
 from models.detector import Detector, Rule
@@ -306,6 +307,7 @@ def test_state_is_bounded() -> None:
         assert len(profile.proofs) <= MAX_PROOFS
         assert len(profile.past_visits) <= MAX_PAST_VISITS
         assert len(profile.former_ids) <= MAX_FORMER_IDS
+        assert len(profile.keys) <= MAX_KEYS
         assert sum(profile.stances.values()) >= len(profile.sessions)
     for account in engine.grants.accounts.values():
         assert len(account.by_identity) <= MAX_WATCHED

@@ -481,3 +481,23 @@ def test_a_bucket_is_watched_as_a_folder_is(tmp_path: Path, aws: str) -> None:
         put(events + 1, record("ListUsers", user("erin"), 30 + 40 * events))
     again = run_once(bucket, tmp_path / "state")
     assert again.tally()[:4] == (1, 2, 0, 0)
+
+
+def test_a_path_that_leads_nowhere(tmp_path: Path) -> None:
+    """It is named once and waited for; with --once the status says so."""
+    done = subprocess.run(
+        command(tmp_path / "nowhere", tmp_path / "state", "--once"),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.count("nowhere: no such file") == 1
+    rejected: list[Rejected] = []
+    with opened(tmp_path / "later", tmp_path / "other", rejected=rejected) as watch:
+        assert look(watch).files == look(watch).files == 0
+        (tmp_path / "later").mkdir()
+        written(tmp_path / "later" / "1.json.gz", [record("ListUsers", user("erin"))])
+        assert look(watch).files == 1
+    assert len(rejected) == 1

@@ -15,6 +15,7 @@ from models.facts import Facts, union
 from models.finding import Draft, Severity, cut
 
 _WORKLOAD: Final = union(side="workload")
+_PERSON: Final = union(side="human")  # shown by a session; a password that nobody uses makes no person
 _PROGRAMS: Final = frozenset(
     {"sdk", "iac", "unknown", "scanner"}
 )  # families of clients; what a person types with is none
@@ -80,7 +81,7 @@ class MachineUserWithKey(Detector[BehaviourState], frozen=True, kw_only=True):
     def _watched(self, state: BehaviourState) -> Key | None:
         """Find the key whose first days are not yet over, of a user that nothing else is known of."""
         profile = state.profile
-        if profile.type != "user" or profile.class_ != "unknown":
+        if profile.type != "user" or profile.class_ == "workload" or any(_PERSON >> bit & 1 for bit in profile.shown):
             return None
         due = (key for key in profile.keys.values() if key.first_used_at + self.min_days * DAY_S > profile.swept_at)
         return min((key for key in due if key.seasons), key=lambda key: (key.first_used_at, key.id), default=None)
