@@ -41,7 +41,10 @@ class Surprise(Struct, frozen=True):
 
 
 class Calibration(Struct, frozen=True, forbid_unknown_fields=True):
-    """How sums are spread over ordinary hours, by age: beyond ``start`` as an exponential tail, which ``tail`` of all reach."""
+    """How sums are spread over ordinary hours, by age: ``tail`` of them reach ``start``, and beyond it they thin out.
+
+    Below ``start`` p falls from 1 to ``tail``: rough, for nothing there is rare.
+    """
 
     tail: float
     starts: list[float]  # for each of `AGES`
@@ -50,8 +53,10 @@ class Calibration(Struct, frozen=True, forbid_unknown_fields=True):
     def p_value(self, nats: float, habits: Habits) -> float:
         """Say how seldom an ordinary hour of an entity as well known comes to as much; 1 where it is nothing special."""
         place = age_of(habits)
-        above = nats - self.starts[place]
-        return 1.0 if above <= 0 else self.tail * exp(-above / self.scales[place])
+        start = self.starts[place]
+        if nats < start:
+            return float(self.tail ** (nats / start))
+        return self.tail * exp(-(nats - start) / self.scales[place])
 
 
 def age_of(habits: Habits) -> int:

@@ -87,10 +87,9 @@ class IncidentsDesk:
         """Take in one draft: open its matter, add to it, or close it. What time it is, `pass_time` alone says."""
         key = draft.finding_id
         matter = self.matters.get(key)
-        if draft.p_value is not None:
-            is_within = self.quota.admits(draft.p_value, draft.at, draft.per_week)
+        if matter is None and draft.p_value is not None:
             self.is_quota_changed = True
-            if matter is None and not is_within:
+            if not self.quota.admits(draft.p_value, draft.at, draft.per_week):
                 return
         if draft.closes is not None:
             closing = Closing(draft.at, draft.closes)

@@ -49,7 +49,7 @@ class BehaviourAnomaly(Detector[BehaviourState], frozen=True, kw_only=True):
     )
 
     alerts_per_week: Annotated[float, Meta(gt=0, le=1_000)] = 5.0
-    max_p_value: Annotated[float, Meta(gt=0, le=0.005)] = 0.005
+    max_p_value: Annotated[float, Meta(gt=0, le=0.5)] = 0.05
     max_p_value_medium: Annotated[float, Meta(ge=0, le=0.01)] = 1e-6
 
     def due_at(self, state: BehaviourState) -> int | None:

@@ -50,7 +50,7 @@ def test_an_hour_that_does_not_fit() -> None:
     assert found.opened_at == SECOND[0]["eventTime"]
     assert {each.event_id for each in found.evidence} == {each["eventID"] for each in SECOND}
     assert {each["what"] for each in found.seen["parts"]} >= {"new call", "new network", "new region"}
-    assert found.seen["p_value"] < 0.005
+    assert found.seen["p_value"] < 0.001
     assert found.subject is not None
     assert found.severity in ("low", "medium")
 
