@@ -9,7 +9,7 @@ import copy
 import importlib
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from random import Random
 from types import ModuleType
@@ -34,6 +34,7 @@ from models.settings import parse_settings
 from tests.records import Json, events_of, instance_call, raise_fault, record, role, rules, run, user
 
 ROOT = Path(__file__).parents[2]
+MAX_SPOILT = 40  # records of an example that are spoilt one by one
 HORIZON_S = 3600
 every_detector = pytest.mark.parametrize("detector", REGISTRY, ids=lambda detector: detector.name)
 Kind = type[Detector[Any]]
@@ -250,7 +251,10 @@ def test_it_names_the_calls_whose_parameters_it_reads(detector: Kind) -> None:
 def test_any_field_can_be_missing_or_odd(detector: Kind) -> None:
     """Whichever field is taken away, null, empty or of another type, it looks without raising."""
     for example in (trail(detector, "POSITIVE"), trail(detector, "NEAR_MISS")):
-        for index, spoilt in ((n, each) for n, original in enumerate(example) for each in spoil(original)):
+        chosen: Sequence[int] = range(len(example))
+        if len(example) > MAX_SPOILT:  # a routine of many days: the last call of each name stands for its like
+            chosen = sorted({each["eventName"]: number for number, each in enumerate(example)}.values())
+        for index, spoilt in ((n, each) for n in chosen for each in spoil(example[n])):
             found_by(detector, [*example[:index], spoilt, *example[index + 1 :]])
 
 
