@@ -116,6 +116,7 @@ class Keeper:
         self._store = store
         self._outbox = outbox
         self._place = place
+        self._missing: int | None = None  # the offset that we last went back to
         self._sought_at = -SEEK_S
         self._on_close = on_close
         self._on_broken = on_broken
@@ -154,10 +155,16 @@ class Keeper:
             if expected > 0:
                 _log.warning("partition %d: %d messages are gone unread", self._partition, offset - expected)
             return True
-        if self._place.is_steady() and time.monotonic() - self._sought_at > SEEK_S:
-            self._sought_at = time.monotonic()
-            await self._place.go_to(max(expected, earliest))
+        self._missing = max(expected, earliest)
+        await self._go_back()
         return False
+
+    async def _go_back(self) -> None:
+        """Go back to a message that is missing, again and again until it comes: Faust may go elsewhere meanwhile."""
+        is_missing = self._missing is not None and self._missing > self._state.applied
+        if is_missing and self._place.is_steady() and time.monotonic() - self._sought_at > SEEK_S:
+            self._sought_at = time.monotonic()
+            await self._place.go_to(self._missing or 0)
 
     def _apply(self, event: Event) -> list[Outgoing]:
         offset = event.message.offset
@@ -189,6 +196,7 @@ class Keeper:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._is_wanted.wait(), FLUSH_S)
                 self._is_wanted.clear()
+                await self._go_back()
                 if self._pending and self._place.is_steady():
                     await self.flush()
                     self._has_room.set()
