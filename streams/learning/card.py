@@ -80,7 +80,7 @@ def card(
         "- An hour is judged when it is over: what happens in it has happened.",
         f"- What is too strange is learned after {AGED_DAYS} days, or at once where a suppression accepts it.",
         "- Whoever keeps to what an entity always does, when and from where it always does it, is not seen.",
-        "- A script that a person starts by hand every morning looks like that person; a person on call looks less like one.",
+        "- A job that runs once a day, and a script that a person starts by hand, look like a person; one who is on call does less.",
         "- In a stream of several shards the budget sees candidates about in their order; in a replay exactly so.",
         "",
         "## Features",
