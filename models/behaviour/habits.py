@@ -35,6 +35,7 @@ MAX_NOTED: Final = 64  # calls of one hour that are looked at one by one; of fur
 MAX_APART: Final = 4  # hours kept apart until they have aged; the oldest goes first, unlearned
 FULL: Final = 4_096  # calls in the counts from which on all are halved: what was long ago weighs less
 SETTLED_HOURS: Final = 8  # of activity, before which it is not counted how often something new comes
+FULL_BIN: Final = 255
 OTHERS: Final = ""  # what stands for all that is not kept in detail
 
 _READS: Final = (
@@ -95,16 +96,18 @@ class Habits(Struct):
     repeats: int = 0  # the same call again within 2 s
     place_changes: int = 0
     client_changes: int = 0
-    hours: list[int] = field(default_factory=lambda: [0] * WEEK_H)  # in how many weeks, about, it came in that hour
+    hours: bytearray = field(
+        default_factory=lambda: bytearray(WEEK_H)
+    )  # in how many weeks, about, it came in that hour
     active_hours: int = 0
     active_days: int = 0
     last_day: int = -1
-    minutes: list[int] = field(default_factory=lambda: [0] * 60)  # in which minute its bursts began
-    gaps: list[int] = field(default_factory=lambda: [0] * GAP_BINS)
-    pairs: list[int] = field(default_factory=lambda: [0] * PAIR_BINS)
+    minutes: bytearray = field(default_factory=lambda: bytearray(60))  # in which minute its bursts began
+    gaps: bytearray = field(default_factory=lambda: bytearray(GAP_BINS))
+    pairs: bytearray = field(default_factory=lambda: bytearray(PAIR_BINS))
     bursts: int = 0
     burst_at: int = 0  # when the burst under way began
-    lengths: list[int] = field(default_factory=lambda: [0] * LENGTH_BINS)
+    lengths: bytearray = field(default_factory=lambda: bytearray(LENGTH_BINS))
     apis: dict[str, int] = {}
     places: dict[str, int] = {}
     clients: dict[int, int] = {}
@@ -135,15 +138,15 @@ class Habits(Struct):
         gap_s = at - self.last_at if self.counted else BURST_GAP_S
         called = token(api)
         if gap_s > 0:
-            self.gaps[min(gap_s.bit_length(), GAP_BINS - 1)] += 1
+            _bump(self.gaps, min(gap_s.bit_length(), GAP_BINS - 1))
             if gap_s >= BURST_GAP_S:
                 self._begin_burst(at)
             self.last_at = at
         else:
-            self.gaps[0] += 1
+            _bump(self.gaps, 0)
         if called == self.last_api and gap_s <= 2:
             self.repeats += 1
-        self.pairs[(self.last_api * 31 + called) % PAIR_BINS] += 1
+        _bump(self.pairs, (self.last_api * 31 + called) % PAIR_BINS)
         self.last_api = called
         self.counted += 1
         if is_error:
@@ -173,7 +176,7 @@ class Habits(Struct):
             self._note_new("client", hour.clients, self.clients)
             self._note_new("region", hour.regions, self.regions)
         self.active_hours += 1
-        self.hours[hour.of_week] += 1
+        _bump(self.hours, hour.of_week)
         day = hour.number // 24
         if day != self.last_day:
             self.last_day = day
@@ -213,10 +216,10 @@ class Habits(Struct):
     def _begin_burst(self, at: int) -> None:
         if self.bursts:
             length_s = self.last_at - self.burst_at
-            self.lengths[min(length_s.bit_length(), LENGTH_BINS - 1)] += 1
+            _bump(self.lengths, min(length_s.bit_length(), LENGTH_BINS - 1))
         self.bursts += 1
         self.burst_at = at
-        self.minutes[at // 60 % 60] += 1
+        _bump(self.minutes, at // 60 % 60)
 
     def _come_from(self, hour: Hour, place: str) -> bool:
         is_new = place not in hour.places
@@ -241,10 +244,21 @@ class Habits(Struct):
         for name in ("errors", "writes", "repeats", "place_changes", "client_changes", "bursts"):
             setattr(self, name, getattr(self, name) // 2)
         for counts in (self.gaps, self.pairs, self.minutes, self.lengths):
-            counts[:] = [(each + 1) // 2 for each in counts]
+            _halve_bins(counts)
         for kept in (self.apis, self.places, self.regions):
             _halve_all(kept)
         _halve_all(self.clients)
+
+
+def _bump(bins: bytearray, place: int) -> None:
+    """Count one in a bin of eight bits; when it is full all are halved, so that their shares stay."""
+    if bins[place] == FULL_BIN:
+        _halve_bins(bins)
+    bins[place] += 1
+
+
+def _halve_bins(bins: bytearray) -> None:
+    bins[:] = bytes((each + 1) // 2 for each in bins)
 
 
 def _count(known: dict[str, int], key: str) -> None:
