@@ -17,7 +17,7 @@ from models.record import encode
 from models.trail import Batch, Rejected
 from streams.closing import complete_until
 from streams.filing import NEVER, QUIET_S, Filer, Unfiled
-from streams.keeper import Event
+from streams.keeper import Course, Event, Place
 from streams.outbox import Outbox
 from streams.rejected import message_of
 from streams.sources.kafka import read_message
@@ -47,16 +47,23 @@ class Inbox:
         outbox: Outbox,
         count: Count,
         *,
+        course: Course,
+        place: Place,
+        begins_at: int,
         on_broken: Callable[[BaseException], Awaitable[None]],
     ) -> None:
         self._filer = filer
         self._shards = shards
         self._outbox = outbox
         self._count = count
+        self._course = course
+        self._place = place
+        self._next = begins_at  # the offset that comes next
+        self._filed = begins_at  # before which all messages are filed
         self._on_broken = on_broken
         self._events: list[Event] = []  # of the round at hand
         self._sent: list[Awaitable[Any]] = []
-        self._rounds: asyncio.Queue[tuple[list[Event], list[Awaitable[Any]]]] = asyncio.Queue(MAX_ROUNDS)
+        self._rounds: asyncio.Queue[tuple[list[Event], list[Awaitable[Any]], int]] = asyncio.Queue(MAX_ROUNDS)
         self._order = asyncio.Lock()  # what is sent to a shard is sent in the order in which it was filed
         self._read_at = time.monotonic()
         self._ticks_due = 0
@@ -65,7 +72,14 @@ class Inbox:
         self._tasks = [asyncio.ensure_future(self._guarded(each)) for each in (self._beat, self._settle)]
 
     async def take(self, event: Event) -> None:
-        """Read and file one message of the source."""
+        """Read and file one message of the source, unless it was before it came again."""
+        offset = event.message.offset
+        if offset > self._next and not await self._course.is_next(offset, self._next):
+            return
+        if offset < self._next:
+            self._events.append(event)
+            return
+        self._next = offset + 1
         self._read_at = time.monotonic()
         self._ticks_due = TICKS_AFTER
         self._filer.is_idle = False
@@ -76,6 +90,7 @@ class Inbox:
             _log.exception("%s cannot be read", where)
             await self._reject(Rejected(where, 0, "", f"{type(error).__name__}: {error}", event.value or b""))
         self._events.append(event)
+        self._filed = offset + 1
         async with self._order:
             for shard in self._filer.full():
                 message = self._filer.message(shard)
@@ -110,17 +125,18 @@ class Inbox:
         """Send what has waited long enough, and tell the time."""
         while True:
             await asyncio.sleep(LINGER_S)
+            await self._course.go_back(self._next)
             async with self._order:
                 # Made in one go: what is read meanwhile must not be told of before it is sent.
                 messages = [(shard, self._filer.message(shard)) for shard in self._filer.piled()]
                 if self._is_tick_due():
                     messages += [(shard, self._filer.message(shard)) for shard in range(self._shards)]
-                events, self._events = self._events, []
+                events, self._events, done = self._events, [], self._filed
                 for shard, message in messages:
                     self._sent.append(await self._outbox.send("filed", message, None, shard))
                 if events:
                     sent, self._sent = self._sent, []
-                    await self._rounds.put((events, sent))
+                    await self._rounds.put((events, sent, done))
 
     def _is_tick_due(self) -> bool:
         """Say whether to tell all shards the time: regularly while events come, at a closing at once."""
@@ -141,10 +157,11 @@ class Inbox:
     async def _settle(self) -> None:
         """Acknowledge rounds, each when Kafka has all of it."""
         while True:
-            events, sent = await self._rounds.get()
+            events, sent, done = await self._rounds.get()
             await asyncio.gather(*sent)
             for event in events:
                 event.ack()
+            self._place.done(done)
             self._rounds.task_done()
 
     async def _guarded(self, run: Callable[[], Awaitable[None]]) -> None:

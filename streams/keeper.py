@@ -69,6 +69,9 @@ class Place(Protocol):
     async def go_to(self, offset: int) -> None:
         """Let messages come from an offset on."""
 
+    def done(self, offset: int) -> None:
+        """Take it that all before an offset is done for good."""
+
 
 class State(Protocol):
     """What a partition knows, and what it makes of a message."""
@@ -97,6 +100,38 @@ class LocalStore(Protocol):
         """Store rows, and the offset of the changelog up to which the store holds."""
 
 
+class Course:
+    """The messages of one partition, one after another without a gap, in whatever order Faust gives them.
+
+    As partitions change hands Faust throws away what it has read ahead, goes back, and may yet give a message of before
+    in between; what it skipped it takes for compacted, and would acknowledge.
+    """
+
+    def __init__(self, partition: int, place: Place) -> None:
+        self._partition = partition
+        self._place = place
+        self._missing: int | None = None  # the offset that we last went back to
+        self._sought_at = -SEEK_S
+
+    async def is_next(self, offset: int, expected: int) -> bool:
+        """Say whether there is nothing before a message; else go back to what is, after which the message comes again."""
+        earliest = await self._place.earliest()
+        if earliest >= offset:
+            if expected > 0:
+                _log.warning("partition %d: %d messages are gone unread", self._partition, offset - expected)
+            return True
+        self._missing = max(expected, earliest)
+        await self.go_back(expected)
+        return False
+
+    async def go_back(self, expected: int) -> None:
+        """Go back to a message that is missing, again and again until it comes: Faust may go elsewhere meanwhile."""
+        is_missing = self._missing is not None and self._missing >= expected
+        if is_missing and self._place.is_steady() and time.monotonic() - self._sought_at > SEEK_S:
+            self._sought_at = time.monotonic()
+            await self._place.go_to(self._missing or 0)
+
+
 class Keeper:
     """One partition's state, its messages that wait for a flush, and the task that flushes."""
 
@@ -116,8 +151,7 @@ class Keeper:
         self._store = store
         self._outbox = outbox
         self._place = place
-        self._missing: int | None = None  # the offset that we last went back to
-        self._sought_at = -SEEK_S
+        self._course = Course(partition, place)
         self._on_close = on_close
         self._on_broken = on_broken
         self._turn = asyncio.Lock()  # what a message yields is sent before state that has it is looked at
@@ -132,7 +166,7 @@ class Keeper:
     async def take(self, event: Event) -> None:
         """Apply a message, unless it was applied before it came again; raises where Kafka takes no more."""
         offset, expected = event.message.offset, self._state.applied + 1
-        if offset > expected and not await self._is_next(offset, expected):
+        if offset > expected and not await self._course.is_next(offset, expected):
             return
         async with self._turn:
             if offset > self._state.applied:
@@ -143,28 +177,6 @@ class Keeper:
             self._has_room.clear()
             self._is_wanted.set()
         await self._has_room.wait()
-
-    async def _is_next(self, offset: int, expected: int) -> bool:
-        """Say whether there is nothing before a message; else go back to what is, after which the message comes again.
-
-        As partitions change hands Faust throws away what it has read ahead, goes back, and may yet give a message of
-        before in between. And what is committed is not always what is stored: the state alone knows where to go on.
-        """
-        earliest = await self._place.earliest()
-        if earliest >= offset:
-            if expected > 0:
-                _log.warning("partition %d: %d messages are gone unread", self._partition, offset - expected)
-            return True
-        self._missing = max(expected, earliest)
-        await self._go_back()
-        return False
-
-    async def _go_back(self) -> None:
-        """Go back to a message that is missing, again and again until it comes: Faust may go elsewhere meanwhile."""
-        is_missing = self._missing is not None and self._missing > self._state.applied
-        if is_missing and self._place.is_steady() and time.monotonic() - self._sought_at > SEEK_S:
-            self._sought_at = time.monotonic()
-            await self._place.go_to(self._missing or 0)
 
     def _apply(self, event: Event) -> list[Outgoing]:
         offset = event.message.offset
@@ -196,7 +208,7 @@ class Keeper:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._is_wanted.wait(), FLUSH_S)
                 self._is_wanted.clear()
-                await self._go_back()
+                await self._course.go_back(self._state.applied + 1)
                 if self._pending and self._place.is_steady():
                     await self.flush()
                     self._has_room.set()
@@ -210,11 +222,14 @@ class Keeper:
             pending, self._pending = self._pending, []
             sent, self._sent = self._sent, []
             rows = [to_state_row(row) for row in self._state.rows()]
+            done = self._state.applied + 1
         await asyncio.gather(*sent)
         offset = await self._outbox.keep(self._store.changelog, self._partition, rows)
         self._store.write(rows, offset)
         for event in pending:
             event.ack()
+        if pending:
+            self._place.done(done)
 
 
 def to_state_row(row: Row) -> StateRow:

@@ -29,7 +29,7 @@ from models.settings import Context, Settings
 from streams.filing import Filer
 from streams.inbox import Inbox
 from streams.kafka import Cluster
-from streams.keeper import Event, Keeper
+from streams.keeper import Course, Event, Keeper
 from streams.learning.model import model_of
 from streams.localstore import TableStore
 from streams.metrics import Metrics
@@ -77,9 +77,10 @@ class _Consumer(Protocol):
 class _Partition:
     """Where the messages of one partition come from."""
 
-    def __init__(self, app: Any, partition: TP) -> None:  # noqa: ANN401 - Faust's own type says less than is used
+    def __init__(self, app: Any, partition: TP, done: dict[TP, int]) -> None:  # noqa: ANN401 - Faust's own type says less than is used
         self._app = app
-        self._partition = partition
+        self.partition = partition
+        self._done = done
 
     def is_steady(self) -> bool:
         """Say whether partitions stay with whom they are."""
@@ -87,12 +88,16 @@ class _Partition:
 
     async def earliest(self) -> int:
         """Give the offset of the oldest message that is still there."""
-        offsets = await self._app.consumer.earliest_offsets(self._partition)
-        return int(offsets[self._partition])
+        offsets = await self._app.consumer.earliest_offsets(self.partition)
+        return int(offsets[self.partition])
 
     async def go_to(self, offset: int) -> None:
         """Let messages come from an offset on."""
-        await self._app.consumer.seek(self._partition, offset)
+        await self._app.consumer.seek(self.partition, offset)
+
+    def done(self, offset: int) -> None:
+        """Take it that all before an offset is done for good."""
+        self._done[self.partition] = offset
 
 
 def _is_steady(app: Any) -> bool:  # noqa: ANN401 - as above
@@ -121,6 +126,7 @@ class Worker:
         self._cluster = cluster
         self._client = client_options(cluster)
         self._outbox: Outbox | None = None
+        self._done: dict[TP, int] = {}  # by partition, before which offset all is done
         self._rules = metrics.timed(build(settings))
         self._filing = Desks(self._rules, self._context)  # says what is filed where, and knows nothing
         self._tally = Tally(metrics)
@@ -165,13 +171,23 @@ class Worker:
 
     async def _inbox(self, partition: int) -> Inbox:
         shards = self._stream.shards
+        place = self._place(TP(self._topics.cloudtrail, partition))
+        committed = cast("_Consumer", self.app.consumer)._committed_offset.get(place.partition)  # noqa: SLF001 - as below
         return Inbox(
             Filer(partition, shards, self._filing, self._stream.allowance_minutes * 60),
             shards,
             await self._writer(),
             self._tally,
+            course=Course(partition, place),
+            place=place,
+            begins_at=committed if committed is not None else await place.earliest(),
             on_broken=self._break_off,
         )
+
+    def _place(self, partition: TP) -> _Partition:
+        """Say where a partition's messages come from; what was done of it before it was ours does not count."""
+        self._done.pop(partition, None)
+        return _Partition(self.app, partition, self._done)
 
     async def _shard(self, partition: int) -> Keeper:
         shard = Shard(partition, self._rules, self._context, self._tally, self._learned)
@@ -190,7 +206,7 @@ class Worker:
             TableStore(table, partition),
             await self._writer(),
             on_close=lambda: self._tally.gave(state),
-            place=_Partition(self.app, TP(topic, partition)),
+            place=self._place(TP(topic, partition)),
             on_broken=self._break_off,
         )
         self._tally.took(state)
@@ -199,18 +215,17 @@ class Worker:
     # What goes wrong
 
     async def _commit_again(self) -> None:
-        """Commit once more what Faust takes for committed: where that met a rebalance, it was refused and never repeated.
+        """Commit what is done, as we know it.
 
-        Nothing would be lost; but the last messages before a silence would seem to be left.
+        Faust commits too; but what met a rebalance it takes for committed though it was refused, and behind a message that
+        it did not give again it commits no more. Nothing would be lost; yet messages would seem to be left.
         """
-        topics = {self._topics.cloudtrail, self._topics.filed, self._topics.drafts}
         while True:
             await asyncio.sleep(COMMIT_AGAIN_S)
             consumer = cast("_Consumer", self.app.consumer)
             if _is_steady(self.app):
                 assigned = consumer.assignment()
-                known = consumer._committed_offset.items()  # noqa: SLF001 - Faust shows it nowhere else
-                offsets = {tp: offset for tp, offset in known if offset and tp in assigned and tp.topic in topics}
+                offsets = {tp: offset for tp, offset in self._done.items() if tp in assigned}
                 if offsets:
                     await consumer._commit(offsets)  # noqa: SLF001
 

@@ -44,6 +44,7 @@ class Log:
         self.seen: list[int] = []
         self.sought: list[int] = []
         self.stored: list[int] = []
+        self.done_before = 0
 
     def apply(self, offset: int, _data: bytes) -> list[Outgoing]:
         """Write an offset down."""
@@ -89,6 +90,10 @@ class Log:
         """Note where to go on."""
         self.sought.append(offset)
 
+    def done(self, offset: int) -> None:
+        """Note before which offset all is done."""
+        self.done_before = offset
+
 
 async def give(log: Log, offsets: Iterable[int]) -> list[Given]:
     """Give messages, flush, and close."""
@@ -113,6 +118,7 @@ def test_a_message_that_comes_too_early_comes_again() -> None:
     assert log.sought == [1]
     assert [each.is_acknowledged for each in given] == [True, False, False, True, True, True]
     assert log.stored == [3]
+    assert log.done_before == 4
 
 
 def test_what_is_stored_says_where_to_go_on() -> None:
