@@ -73,6 +73,10 @@ class Inbox:
 
     async def take(self, event: Event) -> None:
         """Read and file one message of the source, unless it was before it came again."""
+        with self._course.taking():
+            await self._take(event)
+
+    async def _take(self, event: Event) -> None:
         offset = event.message.offset
         if offset > self._next and not await self._course.is_next(offset, self._next):
             return

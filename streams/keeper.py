@@ -13,7 +13,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any, Final, Protocol
 
 from models.rows import Row
@@ -62,6 +62,9 @@ class Place(Protocol):
 
     def is_steady(self) -> bool:
         """Say whether partitions stay with whom they are; while they change hands, tables are being read into."""
+
+    def is_behind(self, offset: int) -> bool:
+        """Say whether there is a message at an offset or after it, as far as is known."""
 
     async def earliest(self) -> int:
         """Give the offset of the oldest message that is still there."""
@@ -112,6 +115,8 @@ class Course:
         self._place = place
         self._missing: int | None = None  # the offset that we last went back to
         self._sought_at = -SEEK_S
+        self._moved_at = time.monotonic()
+        self.is_busy = False  # a message is being taken: none is to come meanwhile
 
     async def is_next(self, offset: int, expected: int) -> bool:
         """Say whether there is nothing before a message; else go back to what is, after which the message comes again."""
@@ -121,15 +126,30 @@ class Course:
                 _log.warning("partition %d: %d messages are gone unread", self._partition, offset - expected)
             return True
         self._missing = max(expected, earliest)
-        await self.go_back(expected)
+        await self.go_back(self._missing)
         return False
 
     async def go_back(self, expected: int) -> None:
         """Go back to a message that is missing, again and again until it comes: Faust may go elsewhere meanwhile."""
+        now = time.monotonic()
+        if self.is_busy:
+            self._moved_at = now
         is_missing = self._missing is not None and self._missing >= expected
-        if is_missing and self._place.is_steady() and time.monotonic() - self._sought_at > SEEK_S:
-            self._sought_at = time.monotonic()
-            await self._place.go_to(self._missing or 0)
+        # What Faust had read ahead and threw away does not come by itself, and no later message tells of it.
+        has_stalled = now - self._moved_at > SEEK_S and self._place.is_behind(expected)
+        if (is_missing or has_stalled) and self._place.is_steady() and now - self._sought_at > SEEK_S:
+            self._sought_at = now
+            await self._place.go_to(expected)
+
+    @contextmanager
+    def taking(self) -> Iterator[None]:
+        """Take a message: while that waits for room, none else is missing."""
+        self.is_busy = True
+        try:
+            yield
+        finally:
+            self.is_busy = False
+            self._moved_at = time.monotonic()
 
 
 class Keeper:
@@ -165,6 +185,10 @@ class Keeper:
 
     async def take(self, event: Event) -> None:
         """Apply a message, unless it was applied before it came again; raises where Kafka takes no more."""
+        with self._course.taking():
+            await self._take(event)
+
+    async def _take(self, event: Event) -> None:
         offset, expected = event.message.offset, self._state.applied + 1
         if offset > expected and not await self._course.is_next(offset, expected):
             return

@@ -86,6 +86,10 @@ class _Partition:
         """Say whether partitions stay with whom they are."""
         return _is_steady(self._app)
 
+    def is_behind(self, offset: int) -> bool:
+        """Say whether there is a message at an offset or after it, as far as Kafka has told."""
+        return int(self._app.consumer.highwater(self.partition) or 0) > offset
+
     async def earliest(self) -> int:
         """Give the offset of the oldest message that is still there."""
         offsets = await self._app.consumer.earliest_offsets(self.partition)

@@ -82,6 +82,10 @@ class Log:
         """Nothing changes hands."""
         return True
 
+    def is_behind(self, _offset: int) -> bool:
+        """Nothing is left to come."""
+        return False
+
     async def earliest(self) -> int:
         """Say what the oldest message is."""
         return self.oldest
