@@ -171,6 +171,7 @@ class Detector(Struct, Generic[State], frozen=True, kw_only=True, forbid_unknown
     known_gaps: ClassVar[str]
     runbook: ClassVar[str]
     order_free: ClassVar[bool] = False
+    judges_habits: ClassVar[bool] = False  # so that a suppression of it lets what is strange be learned
     # When to look: at calls by (eventSource, eventName without version), at facts, at facts new to their session.
     calls: ClassVar[tuple[tuple[str, str], ...]] = ()
     facts: ClassVar[int] = 0

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from math import log2
+from math import log2, sqrt
 from typing import Any, Final, TypeVar
 
 from msgspec import Struct, field
@@ -196,6 +196,12 @@ class Habits(Struct):
         if count := sum(each not in known for each in came):
             self.new_hours[what] = self.new_hours.get(what, 0) + 1
             self.new_things[what] = self.new_things.get(what, 0) + count
+
+    def usual_volume(self) -> tuple[float, float]:
+        """Say how many calls its hours have, as log2: the mean, and the spread, of at least one."""
+        seen = max(self.active_hours, 1)
+        mean = self.volume / seen
+        return mean, max(sqrt(max(self.volume_squared / seen - mean * mean, 0.0)), 1.0)
 
     def keep_apart(self, hour: Hour) -> None:
         """Keep an hour apart that is too strange to be learned yet."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import sqrt
 from typing import Final
 
 from models.behaviour.habits import DAY_S, OTHERS, Habits, Hour, token
@@ -15,6 +14,7 @@ from models.network import Network
 
 AGED_DAYS: Final = 14  # after which what was kept apart is learned: by then somebody has looked at it, or will not
 APART_P: Final = 1e-3  # of an hour as odd as this, or odder
+OWN_CALL: Final = int(Facts.DIRECT_CALL)  # what a service or an agent does for it is none of its habits
 MIN_ERRORS: Final = 3  # in an hour, below which they are nothing
 
 _LOCAL: Final = frozenset({"public", "private", "endpoint"})
@@ -76,10 +76,5 @@ def _is_odd(event: Event, habits: Habits, hour: Hour) -> bool:
 
 def _limit(habits: Habits) -> int:
     """Say how many calls in an hour are more than an entity is used to: one and a half spreads over its mean."""
-    seen = max(habits.active_hours, 1)
-    mean = habits.volume / seen
-    spread = sqrt(max(habits.volume_squared / seen - mean * mean, 0.0))
-    return int(2 ** (mean + 1.5 * max(spread, 1.0))) + 1
-
-
-OWN_CALL: Final = int(Facts.DIRECT_CALL)  # what a service or an agent does for it is none of its habits
+    mean, spread = habits.usual_volume()
+    return int(2 ** (mean + 1.5 * spread)) + 1

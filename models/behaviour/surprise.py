@@ -8,7 +8,7 @@ such sums are spread over ordinary hours of entities as well known (`Calibration
 
 from __future__ import annotations
 
-from math import exp, log, log2, sqrt
+from math import exp, log, log2
 from typing import Final
 
 from msgspec import Struct
@@ -115,10 +115,8 @@ _DAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturda
 
 
 def _volume(habits: Habits, hour: Hour) -> Part:
-    seen = max(habits.active_hours, 1)
-    mean = habits.volume / seen
-    spread = sqrt(max(habits.volume_squared / seen - mean * mean, 0.0))
-    above = (log2(hour.events) - mean) / max(spread, 1.0) if hour.events else 0.0
+    mean, spread = habits.usual_volume()
+    above = (log2(hour.events) - mean) / spread if hour.events else 0.0
     return Part("volume", min(above * above / 2, MAX_PART) if above > 1.5 else 0.0, f"{hour.events} calls")
 
 

@@ -41,7 +41,6 @@ MAX_AT_HOME: Final = 65_536  # sessions of instances with address and client, kn
 
 _PROFILE: Final = RowKind[Profile]("profile", Profile)
 _COVERAGE: Final = RowKind[int]("coverage", int)
-ANOMALY: Final = "behaviour-anomaly"  # a suppression of it says that what is strange may be learned
 
 _LONG_LIVED_KEY: Final = int(Facts.LONG_LIVED_KEY)
 _OF_A_KEY: Final = int(Facts.OF_A_KEY)
@@ -83,6 +82,7 @@ class BehaviourDesk:
             self._facts |= rule.detector.facts
         self.calls = frozenset[str]().union(*(calls for *_, calls in self._watches))
         self._sweeping = tuple(rule for rule in self._rules if _sweeps(rule))
+        self._judging_habits = tuple(rule.detector.name for rule in self._rules if rule.detector.judges_habits)
         self._due: list[tuple[int, str]] = []  # when entities are to be swept, a heap; outdated entries are skipped
         self._due_at: dict[str, int] = {}  # entity -> the entry that counts
         self._written_coverage = NEVER
@@ -132,14 +132,16 @@ class BehaviourDesk:
     def _note(self, event: Event, profile: Profile, session: Session) -> bool:
         """Note a call among the entity's habits; an hour that is over joins them first."""
         habits = profile.habits
-        if habits is not None and habits.hour is not None and event.at >= habits.hour.ends_at:
+        if habits is not None and (hour := habits.hour) is not None and event.at >= hour.ends_at:
             if self.on_hour is not None:
                 self.on_hour(profile.arn, habits)
-            close(habits, habits.hour, self.learned.surprise, is_accepted=self._is_accepted(profile.arn))
+            is_accepted = hour.is_odd and self._is_accepted(profile.arn)
+            close(habits, hour, self.learned.surprise, is_accepted=is_accepted)
         return note(event, profile, session, self._context.network_of(event))
 
     def _is_accepted(self, arn: str) -> bool:
-        return any(each.is_for(ANOMALY, arn) for each in self._context.suppressions)
+        """Say whether a suppression of what judges habits says that what is strange in an entity may be learned."""
+        return any(each.is_for(name, arn) for name in self._judging_habits for each in self._context.suppressions)
 
     def observe_deed(self, event: Event, deed: Deed) -> None:
         """Score and learn what is done to an entity."""
@@ -183,7 +185,6 @@ class BehaviourDesk:
                 profile = self.profiles[row.owner] = Profile(row.owner, kind, account_of(row.owner))
             self.profiles.touch(row.owner)
             key_of(profile.keys, row.key_id).learn_row(row, holds_at)
-            self.profiles.touch(row.owner)
             self._plan(profile)
 
     def session_facts(self, event: Event) -> int:

@@ -25,6 +25,7 @@ from models.behaviour.features import FEATURES, is_enough, vector
 from models.behaviour.habits import Habits
 from models.behaviour.learned import Learned
 from models.behaviour.surprise import is_known_enough
+from models.detectors.behaviour.behaviour_anomaly import BehaviourAnomaly
 from models.finding import Finding
 from models.incidents.quota import WEEK_S
 from models.record import epoch
@@ -35,7 +36,7 @@ from streams.learning.training import fit
 from streams.replay import events_of
 
 TRUTH_FILE: Final = "truth.jsonl"
-ANOMALY: Final = "behaviour-anomaly"
+ANOMALY: Final = BehaviourAnomaly.name
 NEAR_H: Final = 2  # hours after its begin in which an incident may be found
 FOREST_TREES: Final = 100
 

@@ -48,6 +48,8 @@ class BehaviourAnomaly(Detector[BehaviourState], frozen=True, kw_only=True):
         "is learned by itself after two weeks; a suppression lets it be learned at once."
     )
 
+    judges_habits: ClassVar[bool] = True
+
     alerts_per_week: Annotated[float, Meta(gt=0, le=1_000)] = 5.0
     max_p_value: Annotated[float, Meta(gt=0, le=0.5)] = 0.05
     max_p_value_medium: Annotated[float, Meta(ge=0, le=0.01)] = 1e-6
