@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import signal
 import time
@@ -113,6 +114,7 @@ def aws_server() -> Iterator[str]:
     """Give the address of an AWS of our own, over real HTTP."""
     from moto.server import ThreadedMotoServer  # noqa: PLC0415 - slow, and few need it
 
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)  # a line for each request says nothing of a failure
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()

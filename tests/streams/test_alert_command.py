@@ -198,7 +198,7 @@ def test_metrics_are_served(here: Path, server: PagerDuty) -> None:
 
 def test_killed_between_delivery_and_commit(here: Path, server: PagerDuty) -> None:
     """PagerDuty has the trigger, we are killed before the answer: afterwards there is one incident, and it is resolved."""
-    server.moods.append(Mood(delay_s=1))
+    server.moods.append(Mood(delay_s=5))
     (here / "found.jsonl").write_bytes(written(fresh()))
     process = started("found.jsonl", "--state", "state", here=here)
     wait_for(lambda: server.incidents, here)
@@ -218,7 +218,7 @@ def test_killed_between_delivery_and_commit_with_a_token(here: Path, server: Pag
     """Where PagerDuty can be asked, no second trigger is sent at all."""
     more = f'api_url = "{server.url}"\napi_token_env = "ROUTING_KEY"\n'
     (here / "rolehawk.toml").write_text(SETTINGS.format(url=server.url) + more)
-    server.moods.append(Mood(delay_s=1))
+    server.moods.append(Mood(delay_s=5))
     (here / "found.jsonl").write_bytes(written(fresh()))
     process = started("found.jsonl", "--state", "state", here=here)
     wait_for(lambda: server.incidents, here)

@@ -47,6 +47,15 @@ rejected = "rejected-{self.unique}"
         path.write_text(self.toml)
         return path
 
+    def ends(self) -> int:
+        """Count the messages that the main topic has taken, ticks among them."""
+        consumer = KafkaConsumer(bootstrap_servers=self.bootstrap, enable_auto_commit=False)
+        topic = f"trail-{self.unique}"
+        partitions = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()]
+        ends = consumer.end_offsets(partitions) if partitions else {}
+        consumer.close()
+        return sum(ends.values())
+
     def written(self) -> Written:
         """Read all that is in the topics by now."""
         found = Written([], [], [], [])
