@@ -85,8 +85,8 @@ def _changed(event: Event) -> str:
     """Name what a call changes, by its ARN where it says it."""
     request, response = event.request(), event.response()
     nested = [each for each in response.values() if isinstance(each, dict)]
-    found = next((arn for each in (response, *nested) if (arn := _arn_in(each))), None) or _arn_in(request)
-    if found:
+    found = next((arn for each in (response, *nested) if (arn := _arn_in(each))), None)
+    if found := found or _arn_in(request) or event.refused:
         return found
     name = next(
         (text for each in (request, *nested) for field in _FIELDS if (text := text_of(each.get(field)))), "unknown"
