@@ -9,6 +9,7 @@ from models.event import Event
 from models.facts import CONSOLE_MARKERS, Facts
 from models.grants.account import MAX_WRITTEN, AccountState, Writes
 from models.grants.doors import DOOR_CALLS
+from models.record import text_of
 
 Writer = Literal["code", "person"]
 
@@ -26,6 +27,24 @@ def writer_of(event: Event) -> Writer | None:
     if facts & (_CODE | Facts.INVOKED_BY_SERVICE | Facts.AWS_SERVICE | Facts.SERVICE_LINKED_ROLE):
         return "code"
     return "person" if facts & _PERSON else None
+
+
+def is_by_aws(event: Event) -> bool:
+    """Say whether AWS itself writes: that belongs to the change that caused it, and is judged there.
+
+    Nobody else acts as a service or a service-linked role: so Organizations makes the role in a new account, a stack set
+    its own, Identity Center those of permission sets. Control Tower, and Identity Center too, write by other sessions; of
+    those count the names that AWS keeps for itself.
+    """
+    if event.facts & (Facts.AWS_SERVICE | Facts.SERVICE_LINKED_ROLE):
+        return True
+    identity, actor = event.identity, event.actor
+    invoked_by = identity.invoked_by if identity is not None else None
+    by = (actor.arn.rpartition("/")[2] if actor is not None else "", invoked_by)
+    role = text_of(event.request().get("roleName")) or ""
+    if role.startswith("AWSReservedSSO_"):
+        return by[0] == "AWSServiceRoleForSSO" or invoked_by == "sso.amazonaws.com"
+    return role.startswith("aws-controltower-") and by == ("AWSControlTowerExecution", "cloudformation.amazonaws.com")
 
 
 def is_write(event: Event) -> bool:

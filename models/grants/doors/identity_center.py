@@ -1,6 +1,6 @@
 """Doors of IAM Identity Center: permission sets, to whom they are assigned in which account, and groups of its users.
 
-What Identity Center then writes into the accounts' IAM belongs to the change that caused it (`is_provisioned`).
+What Identity Center then writes into the accounts' IAM belongs to the change that caused it (models/grants/writers.py).
 Sources: IAM Identity Center and Identity Store API references; AWS CloudTrail records of sso-directory, which the
 console calls.
 """
@@ -17,15 +17,6 @@ from models.grants.graph import Graph, Membership, assignment, with_item, withou
 from models.record import text_of
 
 _SSO: Final = "sso.amazonaws.com"
-
-
-def is_provisioned(event: Event) -> bool:
-    """Say whether a call is Identity Center's own writing of a role for a permission set."""
-    identity, actor = event.identity, event.actor
-    by_it = (identity is not None and identity.invoked_by == _SSO) or (
-        actor is not None and actor.arn.endswith(":role/AWSServiceRoleForSSO")
-    )
-    return by_it and (text_of(event.request().get("roleName")) or "").startswith("AWSReservedSSO_")
 
 
 def _permission_set(field: str) -> Door:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from models.engine import Engine
-from tests.records import ACCOUNT, OTHER_ACCOUNT, Json, events_of, findings, record, role, rules, run, user
+from tests.records import ACCOUNT, OTHER_ACCOUNT, Json, events_of, findings, record, role, rules, run, service, user
 
 NAME = "wildcard-grant"
 IAM = "iam.amazonaws.com"
@@ -489,6 +489,25 @@ def test_what_identity_center_writes_belongs_to_the_change_that_caused_it() -> N
     }
     assert findings([by_it], only=NAME) == findings([linked], only=NAME) == []
     assert len(findings([attach], only=NAME)) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "by", "is_by_aws"),
+    [
+        ("OrganizationAccountAccessRole", service("organizations.amazonaws.com"), True),
+        ("stacksets-exec-0a1b", role("AWSServiceRoleForCloudFormationStackSetsOrgMember", "AWSCloudFormation", path="/aws-service-role/member.org.stacksets.cloudformation.amazonaws.com/"), True),
+        ("aws-controltower-AdministratorExecutionRole", {**role("AWSControlTowerExecution", "AWSCloudFormation"), "invokedBy": "cloudformation.amazonaws.com"}, True),
+        ("aws-controltower-AdministratorExecutionRole", role("AWSControlTowerExecution", "mallory"), False),
+        ("aws-controltower-AdministratorExecutionRole", {**role("deploy", "mallory"), "invokedBy": "cloudformation.amazonaws.com"}, False),
+        ("web", {**role("AWSControlTowerExecution", "AWSCloudFormation"), "invokedBy": "cloudformation.amazonaws.com"}, False),
+        ("web", {**role("stacksets-exec-0a1b", "AWSCloudFormation"), "invokedBy": "cloudformation.amazonaws.com"}, False),
+    ],
+)  # fmt: skip
+def test_what_aws_itself_writes_belongs_to_the_change_that_caused_it(name: str, by: Json, is_by_aws: bool) -> None:
+    """A new account's role, a stack set's own, Control Tower's; what a stack deploys, or anybody else writes, is judged."""
+    attach = {**call("AttachRolePolicy", roleName=name, policyArn=ADMIN), "userIdentity": by}
+    assert bool(findings([attach], only=NAME)) is not is_by_aws
+    assert bool(findings([attach], only="admin-granted")) is not is_by_aws
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.records import ACCOUNT, Json, findings, record, refusal, user
+from tests.records import ACCOUNT, Json, findings, record, refusal, role, user
 
 NAME = "identity-provider-changed"
 IAM, ANYWHERE = "iam.amazonaws.com", "rolesanywhere.amazonaws.com"
@@ -53,3 +53,9 @@ def test_a_denied_try_and_the_success_are_one_finding() -> None:
     later = {**POSITIVE[0], "eventID": "later"}
     (found,) = findings([denied, later], only=NAME)
     assert (found.severity, found.entity.arn, found.evidence_count) == ("medium", SAML, 2)
+
+
+def test_identity_centers_own_provider_is_silent() -> None:
+    """It makes one in each account that a permission set is given in."""
+    sso = role("AWSServiceRoleForSSO", "AWS-SSO", path="/aws-service-role/sso.amazonaws.com/")
+    assert findings([{**POSITIVE[0], "userIdentity": sso}], only=NAME) == []
