@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, ClassVar, Final
 
+from msgspec.structs import replace
+
 from models.detector import Desk, Detector, Family, GrantsState, Life
 from models.event import Event, calls_in
 from models.finding import ChainStage, Draft, Severity, cut, doer
@@ -12,7 +14,7 @@ from models.grants.allowed import Holding
 from models.grants.change import Change
 from models.grants.difference import difference
 from models.grants.doors import DOOR_CALLS
-from models.grants.graph import GRANT, RESOURCE_POLICY, TRUST
+from models.grants.graph import GRANT, RESOURCE_POLICY, TRUST, is_aws_managed
 from models.grants.newly import new_weaknesses
 from models.grants.wildcards import Weakness, weaknesses
 
@@ -59,6 +61,8 @@ class WildcardGrant(Detector[GrantsState], frozen=True, kw_only=True):
                     yield self.closing(change.entity, change.subject, event.at)
                 continue
             if found := self._new(change, after, state):
+                if is_aws_managed(change.subject):
+                    found = [_as_bundled(each) for each in found]
                 yield self._draft(event, state, change, found)
 
     def _new(self, change: Change, after: list[Weakness], state: GrantsState) -> list[Weakness]:
@@ -115,6 +119,13 @@ class WildcardGrant(Detector[GrantsState], frozen=True, kw_only=True):
             maturity=None if change.is_known else "none",
             is_attempt=denied,
         )
+
+
+def _as_bundled(weakness: Weakness) -> Weakness:
+    """Weigh what a policy that AWS manages names action by action: one step less, for nobody can name resources there."""
+    if weakness.rule not in ("W3", "W6") or weakness.severity <= Severity.LOW:
+        return weakness
+    return replace(weakness, severity=Severity(weakness.severity - 1))
 
 
 def _key(weakness: Weakness) -> tuple[Any, ...]:

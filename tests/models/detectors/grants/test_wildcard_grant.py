@@ -554,3 +554,33 @@ def test_an_access_policy_that_is_taken_back_closes() -> None:
     ):
         (found,) = findings([cluster("AmazonEKSClusterAdminPolicy"), over], only=NAME)
         assert (found.status, found.severity) == ("closed", "high")
+
+
+@pytest.mark.parametrize(
+    ("policy", "severity"),
+    [
+        ("service-role/AWSLambdaBasicExecutionRole", "low"),  # W6 of writes: medium in a policy of one's own
+        ("service-role/AWSBackupServiceRolePolicyForBackup", "medium"),  # W6 of permissions management
+        ("SecurityAudit", "low"),
+        ("ReadOnlyAccess", "low"),
+        ("AmazonS3FullAccess", "high"),  # a whole service is one, whoever wrote it
+        ("PowerUserAccess", "high"),
+        ("IAMFullAccess", "critical"),
+    ],
+)
+def test_what_aws_wrote_weighs_less_action_by_action(policy: str, severity: str) -> None:
+    """Nobody can name resources in a policy that AWS manages: each new function would be as loud as a real mistake."""
+    attach = call("AttachRolePolicy", roleName="web", policyArn=f"arn:aws:iam::aws:policy/{policy}")
+    (found,) = findings([attach], only=NAME)
+    assert found.severity == severity
+
+
+def test_a_policy_of_ones_own_weighs_what_it_weighs() -> None:
+    """Also under a name that looks like AWS's."""
+    logs = document(["logs:CreateLogGroup", "logs:PutLogEvents"])
+    (found,) = findings([put(logs)], only=NAME)
+    assert found.severity == "medium"
+    arn = f"arn:aws:iam::{ACCOUNT}:policy/arn:aws:iam::aws:policy/mine"
+    made = call("CreatePolicy", policyName="mine", policyDocument=logs, response={"policy": {"arn": arn}})
+    held = findings([made, call("AttachRolePolicy", 5, roleName="web", policyArn=arn)], only=NAME)
+    assert [each.severity for each in held if each.entity.type == "role"] == ["medium"]
