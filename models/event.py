@@ -51,6 +51,8 @@ _DENIED: Final = int(Facts.DENIED)
 _SIGN_IN_FACTS: Final = {
     "ConsoleLogin": Facts.SIGN_IN,
     "SwitchRole": Facts.SWITCHED_ROLE,
+    "RenewRole": Facts.SWITCHED_ROLE,
+    "ExitRole": Facts.SWITCHED_ROLE,
     "GetSigninToken": Facts.SIGNIN_TOKEN,
 }
 # What a browser or a console client in the user agent is worth nothing in: data events, web identity, presigned URLs.

@@ -22,6 +22,7 @@ from models.grants.match import STAR, Glob, TooComplexError, contains
 
 _ACCOUNT = re.compile(r"^(?:arn:[a-z-]+:(?:iam|sts)::)?([0-9]{12})(?::|$)")
 _ORGANISATION_KEYS: Final = frozenset({"aws:principalorgid", "aws:principalorgpaths"})
+_ORGANISATION = re.compile(r"org(?:anization)?[:/][^:/]*(?:[:/](?:(?:project|pipeline)(?:[:/])?)?)?")
 _EXTERNAL_ID: Final = "sts:externalid"
 # Identity providers for the public: their applications are told apart by the audience, their users by no one.
 _PUBLIC_PROVIDERS: Final = {
@@ -174,7 +175,7 @@ def _federated(statement: Statement, name: str) -> Breach | None:
 
 
 def _is_wide(clause: Clause) -> bool:
-    """See a subject in which no more than the organisation is named: ``repo:org/*`` or wider."""
+    """See a subject in which no more than the organisation is named: ``repo:org/*``, ``organization:org:*``, or wider."""
     return any(_names_no_workload(pattern) for pattern in clause.patterns)
 
 
@@ -184,6 +185,8 @@ def _names_no_workload(pattern: Glob) -> bool:
     prefix = pattern.prefix
     if prefix.startswith(("repo:", "project_path:")):
         return not prefix.partition("/")[2]
+    if (organisation := _ORGANISATION.match(prefix)) is not None:  # Terraform Cloud, Buildkite, CircleCI
+        return organisation.end() == len(prefix)
     if prefix.startswith("system:serviceaccount:"):
         return not prefix.removeprefix("system:serviceaccount:").rstrip(":")
     return not prefix.rstrip(":/")

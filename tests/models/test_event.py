@@ -242,3 +242,18 @@ def test_caches_do_not_change_what_is_read() -> None:
     for n in range(20_000):
         reader.read(decode_record(msgspec.json.encode(record("GetObject", user(f"u{n}"), userAgent=f"client/{n}"))))
     assert reader.read(first) == before
+
+
+@pytest.mark.parametrize(("name", "outcome", "shows"), [
+    ("SwitchRole", "Success", True), ("RenewRole", "Success", True), ("ExitRole", "Success", True),
+    ("SwitchRole", "Failure", False), ("RenewRole", "Failure", False), ("CheckMfa", "Success", False),
+])  # fmt: skip
+def test_a_role_that_is_switched_to_is_in_the_console(name: str, outcome: str, shows: bool) -> None:
+    """As is one whose console session is renewed, or left; an attempt that failed is nobody in the console."""
+    signed = {
+        "eventSource": "signin.amazonaws.com",
+        "eventType": "AwsConsoleSignIn",
+        "responseElements": {name: outcome},
+    }
+    event = read(record(name, role("web", "erin"), userAgent=CHROME, **signed))
+    assert bool(event.facts & CONSOLE_MARKERS) is shows

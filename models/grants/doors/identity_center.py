@@ -39,6 +39,11 @@ def _permission_set(field: str) -> Door:
     return door
 
 
+def _set_gone(event: Event, graph: Graph, request: dict[str, Any]) -> Edits:  # noqa: ARG001 - as every door
+    arn = text_of(request.get("permissionSetArn"))
+    return {arn: None} if arn is not None and arn in graph.rows else {}
+
+
 def _assigned(event: Event, graph: Graph, request: dict[str, Any]) -> Edits:
     """Give a permission set to a user or group in one account, or take it."""
     permission_set, account = text_of(request.get("permissionSetArn")), text_of(request.get("targetId"))
@@ -103,6 +108,7 @@ DOORS: Final[dict[str, Door]] = {
     api_key(_SSO, "DeleteInlinePolicyFromPermissionSet"): _permission_set("inlinePolicy"),
     api_key(_SSO, "AttachManagedPolicyToPermissionSet"): _permission_set("managedPolicyArn"),
     api_key(_SSO, "DetachManagedPolicyFromPermissionSet"): _permission_set("managedPolicyArn"),
+    api_key(_SSO, "DeletePermissionSet"): _set_gone,
     api_key(_SSO, "CreateAccountAssignment"): _assigned,
     api_key(_SSO, "DeleteAccountAssignment"): _assigned,
     api_key("identitystore.amazonaws.com", "CreateGroupMembership"): _joined,

@@ -584,3 +584,60 @@ def test_a_policy_of_ones_own_weighs_what_it_weighs() -> None:
     made = call("CreatePolicy", policyName="mine", policyDocument=logs, response={"policy": {"arn": arn}})
     held = findings([made, call("AttachRolePolicy", 5, roleName="web", policyArn=arn)], only=NAME)
     assert [each.severity for each in held if each.entity.type == "role"] == ["medium"]
+
+
+PUBLIC = {"Principal": "*"}
+FUNCTION = f"arn:aws:lambda:eu-west-1:{ACCOUNT}:function:export"
+
+
+def permission(name: str) -> Json:
+    """Let anybody call a function."""
+    return call(
+        "AddPermission20150331v2", source="lambda.amazonaws.com", functionName=name, principal="*", statementId="x"
+    )
+
+
+@pytest.mark.parametrize(
+    ("grant", "gone", "is_gone"),
+    [
+        (call("PutBucketPolicy", source="s3.amazonaws.com", bucketName="b", bucketPolicy=document(**PUBLIC)), call("DeleteBucket", 5, "s3.amazonaws.com", bucketName="b"), True),
+        (call("PutBucketPolicy", source="s3.amazonaws.com", bucketName="b", bucketPolicy=document(**PUBLIC)), call("DeleteBucket", 5, "s3.amazonaws.com", bucketName="c"), False),
+        (call("AttachManagedPolicyToPermissionSet", source=SSO, permissionSetArn=SET, managedPolicyArn=ADMIN), call("DeletePermissionSet", 5, SSO, permissionSetArn=SET), True),
+        (permission("export"), call("DeleteFunction20150331", 5, "lambda.amazonaws.com", functionName=FUNCTION), True),
+        (permission("export"), call("DeleteFunction20150331", 5, "lambda.amazonaws.com", functionName="export", qualifier="1"), False),
+        (permission("export"), call("RemovePermission20150331v2", 5, "lambda.amazonaws.com", functionName=f"{ACCOUNT}:function:export", statementId="x"), True),
+        (permission(FUNCTION), call("RemovePermission20150331v2", 5, "lambda.amazonaws.com", functionName="export", statementId="y"), False),
+    ],
+)  # fmt: skip
+def test_what_goes_takes_its_grants_along(grant: Json, gone: Json, is_gone: bool) -> None:
+    """A bucket, function or permission set that is deleted; whichever way it is named."""
+    (found,) = findings([grant, gone], only=NAME)
+    assert (found.close_reason == "resolved") is is_gone
+
+
+@pytest.mark.parametrize(
+    ("subject", "is_wide"),
+    [
+        ("repo:shop/*", True),
+        ("repo:shop/export:*", False),
+        ("organization:shop:*", True),
+        ("organization:shop:project:*:workspace:*:run_phase:*", True),
+        ("organization:shop:project:web:workspace:*:run_phase:*", False),
+        ("organization:shop:pipeline:*", True),
+        ("organization:shop:pipeline:export:*", False),
+        ("org/0a1b/project/*/user/*", True),
+        ("org/0a1b/project/2c3d/user/*", False),
+        ("system:serviceaccount:*:*", True),
+        ("system:serviceaccount:shop:*", False),
+    ],
+)
+def test_a_subject_that_names_an_organisation_alone(subject: str, is_wide: bool) -> None:
+    """W10, whoever the provider is: GitHub, Terraform Cloud, Buildkite, CircleCI, EKS."""
+    trust = document(
+        "sts:AssumeRoleWithWebIdentity",
+        None,
+        Principal={"Federated": f"arn:aws:iam::{ACCOUNT}:oidc-provider/ci.example.com"},
+        Condition={"StringLike": {"ci.example.com:sub": subject}},
+    )
+    made = call("CreateRole", roleName="ci", assumeRolePolicyDocument=trust)
+    assert bool(findings([made], only=NAME)) is is_wide
