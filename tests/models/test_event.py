@@ -250,7 +250,7 @@ def test_caches_do_not_change_what_is_read() -> None:
 ])  # fmt: skip
 def test_a_role_that_is_switched_to_is_in_the_console(name: str, outcome: str, shows: bool) -> None:
     """As is one whose console session is renewed, or left; an attempt that failed is nobody in the console."""
-    signed = {
+    signed: Json = {
         "eventSource": "signin.amazonaws.com",
         "eventType": "AwsConsoleSignIn",
         "responseElements": {name: outcome},
