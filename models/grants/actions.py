@@ -8,7 +8,6 @@ list.
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from functools import cache, lru_cache
@@ -32,7 +31,6 @@ LEVELS: Final[dict[int, Level]] = {
     LIST: "list",
 }
 _LETTERS: Final = {"P": PERMISSIONS, "W": WRITE, "T": TAGGING, "R": READ, "L": LIST}
-_READING: Final = re.compile(r"(?:Batch)?(?:Get|List|Describe|Search)[A-Z]")
 _COLON: Final = ord(":")
 _LAST: Final = "\uffff"  # sorts behind every name
 
@@ -230,8 +228,6 @@ def _packed() -> dict[str, msgspec.Raw]:
 
 def _action(prefix: str, name: str, coded: str) -> Action:
     letter, _, rest = coded.partition(" ")
-    if letter == "P" and _READING.match(name):  # as the reference says of some calls that grant nothing
-        letter = "R"
     types = rest.partition(" ")[0]
     numbers = tuple(int(each) for each in types.split(",")) if types not in ("", "-") else ()
     return Action(prefix, name, _LETTERS[letter], bool(types), numbers)

@@ -122,10 +122,14 @@ class WildcardGrant(Detector[GrantsState], frozen=True, kw_only=True):
 
 
 def _as_bundled(weakness: Weakness) -> Weakness:
-    """Weigh what a policy that AWS manages names action by action: one step less, for nobody can name resources there."""
-    if weakness.rule not in ("W3", "W6") or weakness.severity <= Severity.LOW:
+    """Weigh what a policy that AWS manages names action by action: low, for nobody can name resources there.
+
+    IAM's own permissions management apart: that is a way to everything, whoever wrote it down.
+    """
+    is_iam = weakness.severity >= Severity.HIGH and any(each.lower().startswith("iam:") for each in weakness.actions)
+    if weakness.rule not in ("W3", "W6") or is_iam:
         return weakness
-    return replace(weakness, severity=Severity(weakness.severity - 1))
+    return replace(weakness, severity=min(weakness.severity, Severity.LOW))
 
 
 def _key(weakness: Weakness) -> tuple[Any, ...]:

@@ -47,9 +47,6 @@ def test_actions_are_found_whatever_their_case() -> None:
     assert listing is not None
     assert not listing.has_resources
     assert find("s3:NoSuchThing") is None
-    reading = find("quicksight:DescribeDataSetPermissions")  # permissions management, says the reference
-    assert reading is not None
-    assert reading.level == READ
     assert find("newservice:Get") is None
     assert service("newservice") is None
 

@@ -560,7 +560,8 @@ def test_an_access_policy_that_is_taken_back_closes() -> None:
     ("policy", "severity"),
     [
         ("service-role/AWSLambdaBasicExecutionRole", "low"),  # W6 of writes: medium in a policy of one's own
-        ("service-role/AWSBackupServiceRolePolicyForBackup", "medium"),  # W6 of permissions management
+        ("service-role/AWSBackupServiceRolePolicyForBackup", "low"),  # W6 of permissions management
+        ("AdministratorAccess-Amplify", "high"),  # of IAM's
         ("SecurityAudit", "low"),
         ("ReadOnlyAccess", "low"),
         ("AmazonS3FullAccess", "high"),  # a whole service is one, whoever wrote it
