@@ -100,6 +100,8 @@ SSO_PATH = "/aws-reserved/sso.amazonaws.com/eu-west-1/"
         (role("ci", "GitHubActions", webIdFederationData={"federatedProvider": "arn:aws:iam::1:oidc-provider/token.actions.githubusercontent.com"}),
          Facts.WEB_IDENTITY_WORKLOAD | Facts.CI_SESSION_NAME),
         (role("app", "x", webIdFederationData={"federatedProvider": "cognito-identity.amazonaws.com"}), Facts.WEB_IDENTITY_PERSON),
+        (role("app", "x", webIdFederationData={"federatedProvider": "https://shop.okta.com"}), Facts.WEB_IDENTITY_PERSON),
+        (role("pod", "x", webIdFederationData={"federatedProvider": "arn:aws:iam::1:oidc-provider/rosa-oidc.s3.eu-west-1.amazonaws.com/x"}), 0),
         (role("app", "x", webIdFederationData={}), 0),
         (role("task", "0123456789abcdef0123456789abcdef"), Facts.ECS_TASK_SESSION_NAME),
         (role("any", "botocore-session-1714554000"), Facts.SDK_SESSION_NAME),
