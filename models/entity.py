@@ -188,7 +188,10 @@ def _from_the_rest(identity: UserIdentity, source_address: str | None) -> Actor 
     if (behalf := identity.on_behalf_of) is not None and behalf.user_id:
         store = behalf.identity_store_arn or "identity-center"
         return _plain(identity, "identity-center-user", f"{store}/{behalf.user_id}", extra=Facts.IDENTITY_CENTER)
-    if identity.type == "IdentityCenterUser" and identity.principal_id:
+    is_named = identity.type == "IdentityCenterUser" or (
+        identity.type == "Unknown" and identity.user_name and not identity.arn
+    )
+    if is_named and identity.principal_id:  # before 2025 Identity Center's own events called its users Unknown
         return _plain(identity, "identity-center-user", identity.principal_id, extra=Facts.IDENTITY_CENTER)
     if identity.arn:
         return (

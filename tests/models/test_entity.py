@@ -62,6 +62,7 @@ def actor(identity: Json, address: str | None = None) -> Actor:
             {"type": "IdentityCenterUser", "onBehalfOf": {"userId": "u-1", "identityStoreArn": "arn:aws:identitystore::1:identitystore/d-1"}},
             "arn:aws:identitystore::1:identitystore/d-1/u-1", "identity-center-user", "no-key",
         ),
+        ({"type": "Unknown", "principalId": "0a1b-u-1", "accountId": ACCOUNT, "userName": "erin@example.com"}, "0a1b-u-1", "identity-center-user", "no-key"),
     ],
 )  # fmt: skip
 def test_every_type(identity: Json, arn: str, kind: str, session: str) -> None:
@@ -73,7 +74,7 @@ def test_every_type(identity: Json, arn: str, kind: str, session: str) -> None:
 @pytest.mark.parametrize(
     "identity",
     [{}, {"type": "IAMUser"}, {"type": "IAMUser", "accountId": ACCOUNT, "userName": "HIDDEN_DUE_TO_SECURITY_REASONS"},
-     {"type": "Directory"}, {"type": "SAMLUser"}, {"type": "FederatedUser"}, {"type": "AWSAccount"}, {"type": "AWSService"}],
+     {"type": "Directory"}, {"type": "Unknown", "principalId": "x", "accountId": ACCOUNT}, {"type": "SAMLUser"}, {"type": "FederatedUser"}, {"type": "AWSAccount"}, {"type": "AWSService"}],
 )  # fmt: skip
 def test_nobody(identity: Json) -> None:
     """An identity that names nobody is nobody, and no error."""
