@@ -23,7 +23,8 @@ from models.grants.document import Policy, PolicyError, is_policy, parse
 from models.grants.escalation import Escalation, escalations
 from models.grants.tables import managed_document
 from models.grants.trust import Outside
-from models.grants.wildcards import Weakness, weaknesses
+from models.grants.weakness import Weakness
+from models.grants.wildcards import weaknesses
 from models.settings import Settings
 
 MAX_BYTES: Final = 64 * 1_048_576  # of one file: an inventory of a large account

@@ -136,7 +136,7 @@ def _of_policy(arn: str, before: Graph, after: Graph) -> Iterator[Change]:
     if was.document != now.document:
         yield _single(
             arn, arn, "identity", (was.document, now.document), is_known=was.document is not None or now.is_known,
-            is_held=bool(holders), affected=holders,
+            is_held=bool(holders) or not now.is_known, affected=holders,  # of one from before the trail nobody knows
         )  # fmt: skip
         if len(holders) <= MAX_HOLDERS:
             for holder in holders:

@@ -16,7 +16,8 @@ from models.grants.difference import difference
 from models.grants.doors import DOOR_CALLS
 from models.grants.graph import GRANT, RESOURCE_POLICY, TRUST, is_aws_managed
 from models.grants.newly import new_weaknesses
-from models.grants.wildcards import Weakness, weaknesses
+from models.grants.weakness import Weakness
+from models.grants.wildcards import weaknesses
 
 MAX_RULES: Final = 20  # weaknesses listed in a finding, the strongest
 MAX_LISTED: Final = 20  # actions and resources listed of one

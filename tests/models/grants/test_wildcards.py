@@ -12,7 +12,8 @@ from models.grants.allowed import Holding
 from models.grants.document import parse
 from models.grants.tables import managed_document, managed_table
 from models.grants.trust import Outside
-from models.grants.wildcards import Weakness, weaknesses
+from models.grants.weakness import Weakness
+from models.grants.wildcards import weaknesses
 from tests.models.grants.evaluator import Json
 
 ACCOUNT, OTHER = "111122223333", "444455556666"
@@ -68,6 +69,14 @@ def found(*statements: Json) -> list[tuple[str, str]]:
         ("kms:*", "*", [("W2", "critical")]),
         ("Organizations:*", "*", [("W2", "critical")]),
         ("iam:*", "*", [("W2", "critical"), ("W7", "high")]),
+        ("*", "arn:aws:s3:::*", [("W2", "high")]),
+        ("*", ["arn:aws:s3:::reports/*", "arn:aws:kms:*:*:*"], [("W2", "critical")]),
+        ("*", f"arn:aws:*:*:{ACCOUNT}:*", [("W2", "critical")]),
+        ("iam:*", f"arn:aws:iam::{ACCOUNT}:*", [("W2", "critical"), ("W7", "high")]),
+        ("iam:*", "arn:aws:iam::*:*", [("W2", "critical"), ("W7", "high")]),
+        ("iam:*", f"arn:aws:iam::{ACCOUNT}:user/*", [("W3", "high")]),
+        ("iam:*", f"arn:aws:iam::{ACCOUNT}:user/erin", []),
+        ("dynamodb:*", f"arn:aws:dynamodb:*:{ACCOUNT}:*", []),
         ("s3:*", "arn:aws:s3:::reports", []),
         ("s3:*", ["arn:aws:s3:::reports", "arn:aws:s3:::reports/*"], []),
         # W3

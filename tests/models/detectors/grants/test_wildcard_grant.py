@@ -642,3 +642,14 @@ def test_a_subject_that_names_an_organisation_alone(subject: str, is_wide: bool)
     )
     made = call("CreateRole", roleName="ci", assumeRolePolicyDocument=trust)
     assert bool(findings([made], only=NAME)) is is_wide
+
+
+def test_of_a_policy_from_before_the_trail_nobody_knows_who_holds_it() -> None:
+    """A new version of it weighs what it weighs, with no baseline; of one made in the trail it is known that nobody does."""
+    wide = call("CreatePolicyVersion", 5, policyArn=CUSTOM, policyDocument=document("*"), setAsDefault="true")
+    (found,) = findings([wide], only=NAME)
+    assert (found.severity, found.entity.type, found.baseline.maturity) == ("critical", "policy", "none")
+    made = call("CreatePolicy", policyName="shared", path="/team/", policyDocument=NARROW)
+    assert [each.severity for each in findings([made, wide], only=NAME)] == ["low"]
+    latent = call("CreatePolicyVersion", 5, policyArn=CUSTOM, policyDocument=document("*"), setAsDefault="false")
+    assert [each.severity for each in findings([latent], only=NAME)] == ["low"]
