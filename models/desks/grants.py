@@ -34,7 +34,6 @@ _SIGN_IN: Final = api_key(SIGN_IN_SERVICE, "ConsoleLogin")
 class _Head(Struct):
     """What of an account is written as one row; the rest has a row for each thing: an account may be large."""
 
-    writes: Writes
     trail_buckets: list[str]
     dimmed: dict[str, list[str]] = {}
 
@@ -104,7 +103,7 @@ class GrantsDesk:
         for account_id in changed:
             if (known := self.accounts.get(account_id)) is not None:
                 self.accounts.written += 1
-                head = _Head(known.writes, known.trail_buckets, known.dimmed)
+                head = _Head(known.trail_buckets, known.dimmed)
                 yield _HEAD.row("grants", (account_id,), self.accounts.written, head)
                 for kind, table in _tables(known):
                     yield from kind.changes("grants", table, account_id)
@@ -123,7 +122,7 @@ class GrantsDesk:
             for each in stored.get(kind.name, ()):
                 parts.setdefault((each.names[0], kind.name), []).append(each)
         for account_id, head in heads.items():
-            account = AccountState(account_id, writes=head.writes, trail_buckets=head.trail_buckets, dimmed=head.dimmed)
+            account = AccountState(account_id, trail_buckets=head.trail_buckets, dimmed=head.dimmed)
             for kind, table in _tables(account):
                 kind.fill(table, parts.get((account_id, kind.name), ()))
             dict.__setitem__(self.accounts, account_id, account)

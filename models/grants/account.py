@@ -48,7 +48,6 @@ class AccountState(Struct):
     by_identity: Tracked[list[Attempt]] = msgspec.field(default_factory=Tracked)
     by_address: Tracked[list[Attempt]] = msgspec.field(default_factory=Tracked)
     graph: Graph = msgspec.field(default_factory=Graph)
-    writes: Writes = msgspec.field(default_factory=Writes)  # IAM writes in all
     writes_to: Tracked[Writes] = msgspec.field(
         default_factory=Tracked
     )  # by ARN of what was written; at most MAX_WRITTEN

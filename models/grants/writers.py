@@ -53,18 +53,25 @@ def is_write(event: Event) -> bool:
 
 
 def learn_writer(event: Event, account: AccountState, arns: Iterable[str]) -> None:
-    """Count a write for whoever made it: in the account, and for each ARN that it wrote."""
+    """Count a write for whoever made it, for each ARN that it wrote."""
     if not is_write(event) or (writer := writer_of(event)) is None:
         return
-    counted = [account.writes]
     for arn in arns:
         known = account.writes_to.pop(arn, Writes())
         account.writes_to[arn] = known
-        counted.append(known)
+        if writer == "code":
+            known.as_code += 1
+        else:
+            known.by_hand += 1
         if len(account.writes_to) > MAX_WRITTEN:
             del account.writes_to[next(iter(account.writes_to))]
-    for each in counted:
-        if writer == "code":
-            each.as_code += 1
-        else:
-            each.by_hand += 1
+
+
+def writes_to_all(account: AccountState, kind: str) -> Writes:
+    """Sum up who wrote an account's users, roles, groups or policies: code often writes the ones, people the others."""
+    mark, total = f":{kind}/", Writes()
+    for arn, each in account.writes_to.items():
+        if mark in arn:
+            total.as_code += each.as_code
+            total.by_hand += each.by_hand
+    return total

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Final
 
 from msgspec import Meta
 
@@ -13,7 +13,7 @@ from models.finding import Draft, EntityRef, Severity, cut
 from models.grants.account import Writes
 from models.grants.change import entity_ref
 from models.grants.doors import DOOR_CALLS
-from models.grants.writers import is_write, writer_of
+from models.grants.writers import is_write, writer_of, writes_to_all
 
 
 class GrantOutsidePipeline(Detector[GrantsState], frozen=True, kw_only=True):
@@ -22,7 +22,7 @@ class GrantOutsidePipeline(Detector[GrantsState], frozen=True, kw_only=True):
     name: ClassVar[str] = "grant-outside-pipeline"
     summary: ClassVar[str] = (
         "an IAM write by a person, other than a removal (console, CLI, SSO; no infrastructure-as-code client) where infrastructure as code "
-        "always wrote: the entity, or nearly all of the account"
+        "always wrote: the entity, or nearly all of its kind in the account"
     )
     family: ClassVar[Family] = "grants"
     desk: ClassVar[Desk] = "grants"
@@ -51,12 +51,12 @@ class GrantOutsidePipeline(Detector[GrantsState], frozen=True, kw_only=True):
         if state.context.is_pipeline(actor.arn):
             return
         for arn in state.written:
-            writes = account.writes_to.get(arn, Writes())
-            if not self._was_always_code(writes):
-                writes = account.writes
-            if not self._was_always_code(writes):
-                continue
             entity: EntityRef = entity_ref(arn)
+            writes, where = account.writes_to.get(arn, Writes()), "There"
+            if not self._is_codes(writes):
+                writes, where = writes_to_all(account, entity.type), _OF_ALL.get(entity.type, where)
+                if not self._is_codes(writes, by_hand=1):  # of a whole account a few writes tell little
+                    continue
             name = cut(arn.rsplit("/", 1)[-1])
             yield self.draft(
                 event,
@@ -66,8 +66,7 @@ class GrantOutsidePipeline(Detector[GrantsState], frozen=True, kw_only=True):
                 title=f"{event.api.name} on {name} by hand, outside the pipeline",
                 summary=(
                     f"{cut(actor.session_arn)} made {event.api.name} on {name} by hand. "
-                    f"{'In this account' if writes is account.writes else 'There'} code made {writes.as_code} changes of this "
-                    f"sort so far, people {writes.by_hand}."
+                    f"{where} code made {writes.as_code} changes so far, people {writes.by_hand}."
                 ),
                 seen={"api": event.api.name, "writer": "person"},
                 expected={
@@ -77,5 +76,15 @@ class GrantOutsidePipeline(Detector[GrantsState], frozen=True, kw_only=True):
                 },
             )
 
-    def _was_always_code(self, writes: Writes) -> bool:
-        return writes.as_code >= self.min_writes_as_code and writes.by_hand <= self.max_share_by_hand * writes.as_code
+    def _is_codes(self, writes: Writes, by_hand: int = 0) -> bool:
+        """Say whether code makes the writes, those by hand no more than a small share; so many more are counted in."""
+        is_rare = writes.by_hand + by_hand <= self.max_share_by_hand * writes.as_code
+        return is_rare and writes.as_code >= self.min_writes_as_code
+
+
+_OF_ALL: Final = {
+    "user": "Among the account's users",
+    "role": "Among the account's roles",
+    "group": "Among the account's groups",
+    "policy": "Among the account's policies",
+}
