@@ -89,7 +89,7 @@ class WildcardGrant(Detector[GrantsState], frozen=True, kw_only=True):
         by = doer(event)
         rules = list(dict.fromkeys(each.rule for each in ordered))
         is_exposed = any(each.rule == "W8" for each in ordered) and change.kind == "resource"
-        return self.draft(
+        draft = self.draft(
             event,
             state,
             entity=change.entity,
@@ -120,6 +120,9 @@ class WildcardGrant(Detector[GrantsState], frozen=True, kw_only=True):
             maturity=None if change.is_known else "none",
             is_attempt=denied,
         )
+        if severity <= Severity.LOW and not denied:  # what everybody's daily work grants is no step of an intrusion
+            draft.chain_stage = None
+        return draft
 
 
 def _as_bundled(weakness: Weakness) -> Weakness:

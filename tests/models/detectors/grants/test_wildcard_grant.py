@@ -653,3 +653,19 @@ def test_of_a_policy_from_before_the_trail_nobody_knows_who_holds_it() -> None:
     assert [each.severity for each in findings([made, wide], only=NAME)] == ["low"]
     latent = call("CreatePolicyVersion", 5, policyArn=CUSTOM, policyDocument=document("*"), setAsDefault="false")
     assert [each.severity for each in findings([latent], only=NAME)] == ["low"]
+
+
+@pytest.mark.parametrize(
+    ("policy", "is_chain"), [("service-role/AWSLambdaBasicExecutionRole", False), ("AmazonS3FullAccess", True)]
+)
+def test_a_low_grant_is_no_stage_of_an_intrusion(policy: str, is_chain: bool) -> None:
+    """An administrator sets up a colleague and a function's role: that is a day's work, unless the grant is wide."""
+    admin = role("AWSReservedSSO_Admin_0123456789abcdef", "anna@example.com")
+    lists = [record(f"List{n}", admin, 9 + n / 10, eventSource=f"s{n % 7}.amazonaws.com") for n in range(40)]
+    calls = [
+        call("CreateLoginProfile", 1, by=admin, userName="erin"),
+        call("AttachRolePolicy", 2, by=admin, roleName="web", policyArn=f"arn:aws:iam::aws:policy/{policy}"),
+    ]
+    found = {each.detector for each in findings([*calls, *lists])}
+    assert {"login-profile-for-another", NAME, "recon-burst"} <= found
+    assert ("attack-chain" in found) is is_chain
