@@ -133,8 +133,9 @@ class GrantsDesk:
         self._written = (self.coverage_since, len(self.seen_accounts))
 
     def _own_accounts(self) -> frozenset[str]:
-        named = self._context.settings.organisation.accounts
-        return frozenset(named) if named else frozenset(each for each in self.seen_accounts if each)
+        organisation = self._context.settings.organisation
+        named = organisation.accounts or filter(None, self.seen_accounts)
+        return frozenset(named) | frozenset(filter(None, [organisation.management_account]))
 
     def _account(self, account_id: str) -> AccountState:
         """Find or open an account, which now is the one last touched."""

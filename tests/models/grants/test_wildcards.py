@@ -289,6 +289,30 @@ def test_principals(given: Json, expected: list[tuple[str, str]]) -> None:
     assert [(each.rule, each.severity.label) for each in judge(given, outside=outside)] == expected
 
 
+@pytest.mark.parametrize(
+    ("given", "severity"),
+    [
+        (trust("*", StringEquals={"aws:PrincipalOrgID": "o-own"}), None),
+        (trust("*", **{"ForAnyValue:StringLike": {"aws:PrincipalOrgPaths": "o-own/r-1/ou-1/*"}}), None),
+        (trust("*", StringEquals={"aws:PrincipalOrgID": "o-other"}), "high"),
+        (trust("*", StringEquals={"aws:PrincipalAccount": ACCOUNT}), None),
+        (trust("*", StringEquals={"aws:PrincipalAccount": OTHER}), "high"),
+        (trust("*", StringEquals={"aws:PrincipalAccount": "777788889999"}), "medium"),
+        (trust("*", ArnLike={"aws:PrincipalArn": f"arn:aws:iam::{OTHER}:role/ci"}), "high"),
+        (trust("*", StringEquals={"aws:PrincipalOrgID": "o-own", "aws:PrincipalAccount": OTHER}), None),
+        (trust({"AWS": OTHER}, StringEquals={"aws:PrincipalOrgID": "o-own"}), None),
+        (trust({"AWS": OTHER}, StringEquals={"aws:PrincipalOrgID": "o-other"}), "high"),
+    ],
+)
+def test_strangers_named_by_a_condition(given: Json, severity: str | None) -> None:
+    """Anybody of a stranger's account, or of another organisation, is that stranger: W9, as if it were the principal."""
+    outside = Outside(frozenset({ACCOUNT}), frozenset({"777788889999"}), "o-own")
+    found = [(each.rule, each.severity.label) for each in judge(given, outside=outside)]
+    assert found == ([] if severity is None else [("W9", severity)])
+    if "o-other" in json.dumps(given):  # of which nobody knows whose it is, unless the settings name the own
+        assert judge(given, outside=Outside(frozenset({ACCOUNT}))) == []
+
+
 def managed(name: str) -> list[Weakness]:
     """Judge one of AWS's own policies."""
     return judge(managed_document(f"arn:aws:iam::aws:policy/{name}"))

@@ -295,6 +295,7 @@ def test_a_third_party_that_the_settings_trust_weighs_less() -> None:
         == "medium"
     )
     assert findings([stranger], only=NAME, toml='[organisation.accounts.999988887777]\nname = "ours"') == []
+    assert findings([stranger], only=NAME, toml='[organisation]\nmanagement_account = "999988887777"') == []
     seen = record("ListBuckets", user("anna"), -5, recipientAccountId="999988887777")
     assert findings([seen, stranger], only=NAME) == []
 
