@@ -39,7 +39,8 @@ class WildcardGrant(Detector[GrantsState], frozen=True, kw_only=True):
     chain_stage: ClassVar[ChainStage | None] = "escalation"
     known_gaps: ClassVar[str] = (
         "Documents cut or masked in the trail. What a holder had before the trail began and no inventory told: it counts as "
-        "new when it is written again, with baseline `none`. Identity Center's assignments and groups are known from the "
+        "new when it is written again, with baseline `none`; a policy of which nobody told who holds it counts as held, though "
+        "it be a boundary. Identity Center's assignments and groups are known from the "
         "trail alone; of a cluster's access policies the two that administer are judged. Where the settings do not list the "
         "organisation's accounts, one that the trail shows only later counts as a stranger until then."
     )
