@@ -130,14 +130,16 @@ def _trail_updated(event: Event, request: dict[str, Any], account: AccountState)
     dims = [field for field in _SCOPE if request.get(field) in (False, "false")]
     restores = [field for field in _SCOPE if request.get(field) in (True, "true")]
     less = [_SCOPE[field] for field in dims]
+    entity = EntityRef(_arn(event, "cloudtrail", "trail", name), "trail")
     bucket = text_of(request.get("s3BucketName"))
     if bucket is not None and account.trail_buckets:
-        if bucket in account.trail_buckets:
-            restores.append("bucket")
-        else:
-            dims.append("bucket")
+        way = f"bucket {bucket}"  # that it delivers there is known from then on, and yet no better
+        if bucket not in account.trail_buckets:
+            dims.append(way)
             less.append(f"its bucket: it now delivers to {bucket}")
-    entity = EntityRef(_arn(event, "cloudtrail", "trail", name), "trail")
+        else:
+            known = account.dimmed.get(entity.arn, ())
+            restores += [each for each in known if each.startswith("bucket ") and each != way]
     if less:
         return Guarded(entity, "less", f"leaves out {', '.join(less)}", tuple(dims), tuple(restores))
     return Guarded(entity, "restores", "logs again", restores=tuple(restores)) if restores else None

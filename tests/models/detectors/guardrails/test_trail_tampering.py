@@ -91,6 +91,17 @@ def test_a_trails_bucket_is_known_by_the_trail() -> None:
     assert "elsewhere" in found.seen["effect"]
 
 
+def test_a_trail_that_delivers_elsewhere_does_so_until_it_is_sent_back() -> None:
+    """To name the new bucket once more makes it no better."""
+    made = call("CreateTrail", CT, -5, name="main", s3BucketName="audit-7")
+    away, again, back = (
+        call("UpdateTrail", CT, minutes, name="main", s3BucketName=bucket)
+        for minutes, bucket in ((0, "elsewhere"), (5, "elsewhere"), (9, "audit-7"))
+    )
+    assert findings([made, away, again], only=NAME)[0].close_reason is None
+    assert findings([made, away, again, back], only=NAME)[0].close_reason == "resolved"
+
+
 @pytest.mark.parametrize(
     ("stop", "start"),
     [
