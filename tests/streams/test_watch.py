@@ -27,6 +27,7 @@ from models.record import epoch
 from models.rows import Row
 from models.settings import Settings, parse_settings
 from models.trail import Rejected
+from streams import arrivals
 from streams import watch as watching
 from streams.metrics import Metrics
 from streams.output import GrowingFile, Unusable
@@ -454,7 +455,7 @@ def test_a_stdout_that_closed_loses_nothing(tmp_path: Path) -> None:
 
 def test_a_file_that_cannot_be_read_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An error of the disk is named once, and the file does not count as read."""
-    monkeypatch.setattr(watching, "GIVEN_UP_S", -1)
+    monkeypatch.setattr(arrivals, "GIVEN_UP_S", -1)
     rejected: list[Rejected] = []
     with opened(Path("/proc/self/mem"), tmp_path / "state", rejected=rejected) as watch:
         for _ in range(3):
