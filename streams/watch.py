@@ -36,6 +36,7 @@ from streams.sources.inventory import Answers
 from streams.store import HORIZON_S, MAX_APPLIED, Known, Place, Store
 
 EVENTS_AT_ONCE: Final = 20_000  # applied between two commits
+CLOCK_SKEW_S: Final = 300  # seconds that this machine's clock may be behind AWS's
 CENSUS_S: Final = 30  # seconds between two counts of what there is, at the least
 LISTING_SHARE: Final = 10  # a folder is looked at again after ten times the time that it took
 MAX_NAMED: Final = 5  # records of a file that are named because they could not be read
@@ -140,11 +141,21 @@ class Watch:
             self._heard_s = time.monotonic()
         self._complain_of(self._arrivals.missing)
         self._arrivals.forget(self._place.fed_until)
-        is_quiet = time.monotonic() - self._heard_s > self._allowance_s
-        self._advance(self._place.newest_at - (0 if is_last or is_quiet else self._allowance_s), stop)
+        self._advance(self._due_until(is_last=is_last), stop)
         if self._is_dirty:
             self._commit()
         self._count()
+
+    def _due_until(self, *, is_last: bool) -> int:
+        """Say up to which second events have waited long enough.
+
+        What is dated ahead of the clock waits for its day: one such record must not make all that follow it late.
+        """
+        if is_last:
+            return self._place.newest_at
+        is_quiet = time.monotonic() - self._heard_s > self._allowance_s
+        newest_at = min(self._place.newest_at, int(time.time()) + CLOCK_SKEW_S)
+        return newest_at - (0 if is_quiet else self._allowance_s)
 
     def _take(self, source: Source, stamp: Stamp) -> None:
         """Read a file: what is beyond the frontier waits, what is not is late, and is applied now."""

@@ -34,7 +34,7 @@ from streams.output import GrowingFile, Unusable
 from streams.replay import replay
 from streams.store import Known, Place, Store, StoreError
 from streams.watch import Tally, Watch
-from tests.records import ACCOUNT, Json, record, sign_in, user
+from tests.records import ACCOUNT, START, Json, record, sign_in, user
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "examples/sample-trail"
@@ -303,6 +303,20 @@ def test_events_wait_for_late_ones(tmp_path: Path) -> None:
         if sample.name == "rolehawk_late_events_total"
     ]
     assert late == [1]
+
+
+def test_an_event_dated_ahead_of_the_clock_waits(tmp_path: Path) -> None:
+    """One record of the next century makes no other late, and is not lost: where nobody looks again it counts."""
+    folder = tmp_path / "trail"
+    folder.mkdir()
+    now = (clock.time() - epoch(START)) / 60
+    ahead = record("ListUsers", user("erin"), now + 100 * 365 * 24 * 60)
+    written(folder / "1.json.gz", [record("ListUsers", user("erin"), now - 30), ahead])
+    with opened(folder, tmp_path / "state") as watch:
+        assert look(watch).events == 1
+        written(folder / "2.json.gz", [record("ListRoles", user("erin"), now - 5)])
+        assert look(watch).events == 1
+    assert run_once(folder, tmp_path / "state").tally()[1:3] == (2, 0)
 
 
 def test_in_silence_nothing_waits_for_ever(tmp_path: Path) -> None:
