@@ -247,6 +247,16 @@ _CONFIG_CALLS: Final[_Named] = (
 _DETECTOR_CALLS: Final[_Named] = (
     ("DeleteDetector", "stops", "is gone", "being"),
     ("CreateDetector", "restores", "is made", _EVERY_WAY),
+    # Of an organisation's detectors: the member's own goes on, but nobody else sees what it finds.
+    ("DisassociateFromMasterAccount", "less", "tells its administrator no more", "administrator"),
+    ("DisassociateFromAdministratorAccount", "less", "tells its administrator no more", "administrator"),
+    ("AcceptInvitation", "restores", "tells its administrator again", "administrator"),
+    ("AcceptAdministratorInvitation", "restores", "tells its administrator again", "administrator"),
+    ("StopMonitoringMembers", "less", "sees its members no more", "members"),
+    ("DisassociateMembers", "less", "sees its members no more", "members"),
+    ("DeleteMembers", "less", "sees its members no more", "members"),
+    ("StartMonitoringMembers", "restores", "sees its members again", "members"),
+    ("CreateMembers", "restores", "sees its members again", "members"),
 )
 _QUERY_LOG_CALLS: Final[_Named] = (
     ("DeleteResolverQueryLogConfig", "stops", "is gone", "being"),

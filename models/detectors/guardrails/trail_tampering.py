@@ -26,8 +26,8 @@ class TrailTampering(Detector[GrantsState], frozen=True, kw_only=True):
     attack: ClassVar[tuple[str, ...]] = ("T1562.008", "T1562.001")
     chain_stage: ClassVar[ChainStage | None] = "evasion"
     known_gaps: ClassVar[str] = (
-        "Log groups that are deleted, keys that are disabled under a trail, detectors of member accounts switched off from "
-        "the administrator's. A trail's bucket is known by the trail's own calls, else by its name. A flow log, query log or "
+        "Log groups that are deleted, keys that are disabled under a trail, features of a detector, its filters and lists. A "
+        "trail's bucket is known by the trail's own calls, else by its name. A flow log, query log or "
         "event data store that is made again has another id: accept the finding of the old one."
     )
     runbook: ClassVar[str] = (

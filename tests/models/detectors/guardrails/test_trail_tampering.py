@@ -68,6 +68,8 @@ NEAR_MISS = [
         (call("DeleteDeliveryChannel", CONFIG, deliveryChannelName="default"), "high", "recorder"),
         (call("DeleteDetector", GD, detectorId="d1"), "high", "detector"),
         (call("UpdateDetector", GD, detectorId="d1", enable=False), "high", "detector"),
+        (call("DisassociateFromAdministratorAccount", GD, detectorId="d1"), "medium", "detector"),
+        (call("DeleteMembers", GD, detectorId="d1", accountIds=["999988887777"]), "medium", "detector"),
         (
             call("DeleteFlowLogs", "ec2.amazonaws.com", DeleteFlowLogsRequest={"FlowLogId": {"tag": 1, "content": "fl-1"}}),
             "high", "flow-log",
@@ -110,6 +112,8 @@ def test_a_trail_that_delivers_elsewhere_does_so_until_it_is_sent_back() -> None
         (selectors(includeManagementEvents=False), {**selectors(), "eventTime": "2024-05-01T09:05:00Z"}),
         (call("StopConfigurationRecorder", CONFIG, configurationRecorderName="d"), call("StartConfigurationRecorder", CONFIG, 5, configurationRecorderName="d")),
         (call("UpdateDetector", GD, detectorId="d1", enable=False), call("UpdateDetector", GD, 5, detectorId="d1", enable=True)),
+        (call("StopMonitoringMembers", GD, detectorId="d1"), call("StartMonitoringMembers", GD, 5, detectorId="d1")),
+        (call("DisassociateFromMasterAccount", GD, detectorId="d1"), call("AcceptInvitation", GD, 5, detectorId="d1")),
     ],
 )  # fmt: skip
 def test_what_is_restored_closes_it(stop: Json, start: Json) -> None:
