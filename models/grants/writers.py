@@ -67,11 +67,11 @@ def learn_writer(event: Event, account: AccountState, arns: Iterable[str]) -> No
             del account.writes_to[next(iter(account.writes_to))]
 
 
-def writes_to_all(account: AccountState, kind: str) -> Writes:
-    """Sum up who wrote an account's users, roles, groups or policies: code often writes the ones, people the others."""
-    mark, total = f":{kind}/", Writes()
+def writes_to_all(account: AccountState, *, users_alone: bool) -> Writes:
+    """Sum up who wrote an account's IAM, or its users alone."""
+    total = Writes()
     for arn, each in account.writes_to.items():
-        if mark in arn:
+        if not users_alone or ":user/" in arn:
             total.as_code += each.as_code
             total.by_hand += each.by_hand
     return total

@@ -22,7 +22,7 @@ class GrantOutsidePipeline(Detector[GrantsState], frozen=True, kw_only=True):
     name: ClassVar[str] = "grant-outside-pipeline"
     summary: ClassVar[str] = (
         "an IAM write by a person, other than a removal (console, CLI, SSO; no infrastructure-as-code client) where infrastructure as code "
-        "always wrote: the entity, or nearly all of its kind in the account"
+        "always wrote: the entity, or nearly all of the account"
     )
     family: ClassVar[Family] = "grants"
     desk: ClassVar[Desk] = "grants"
@@ -54,8 +54,10 @@ class GrantOutsidePipeline(Detector[GrantsState], frozen=True, kw_only=True):
             entity: EntityRef = entity_ref(arn)
             writes, where = account.writes_to.get(arn, Writes()), "There"
             if not self._is_codes(writes):
-                writes, where = writes_to_all(account, entity.type), _OF_ALL.get(entity.type, where)
-                if not self._is_codes(writes, by_hand=1):  # of a whole account a few writes tell little
+                is_membership = event.api.name in _OF_COLLEAGUES
+                writes = writes_to_all(account, users_alone=is_membership)
+                where = "Among the account's users" if is_membership else "In this account"
+                if not self._is_codes(writes):
                     continue
             name = cut(arn.rsplit("/", 1)[-1])
             yield self.draft(
@@ -76,15 +78,9 @@ class GrantOutsidePipeline(Detector[GrantsState], frozen=True, kw_only=True):
                 },
             )
 
-    def _is_codes(self, writes: Writes, by_hand: int = 0) -> bool:
-        """Say whether code makes the writes, those by hand no more than a small share; so many more are counted in."""
-        is_rare = writes.by_hand + by_hand <= self.max_share_by_hand * writes.as_code
-        return is_rare and writes.as_code >= self.min_writes_as_code
+    def _is_codes(self, writes: Writes) -> bool:
+        return writes.as_code >= self.min_writes_as_code and writes.by_hand <= self.max_share_by_hand * writes.as_code
 
 
-_OF_ALL: Final = {
-    "user": "Among the account's users",
-    "role": "Among the account's roles",
-    "group": "Among the account's groups",
-    "policy": "Among the account's policies",
-}
+# Colleagues come and go by hand where code writes all roles and policies.
+_OF_COLLEAGUES: Final = frozenset({"CreateUser", "AddUserToGroup"})
