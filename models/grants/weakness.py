@@ -17,6 +17,18 @@ from models.grants.holding import Piece
 
 Rule = Literal["W1", "W2", "W3", "W4", "W5", "W6", "W7", "W8", "W9", "W10"]
 
+IN_SHORT: Final[dict[Rule, str]] = {
+    "W1": "everything on everything",
+    "W2": "a whole service on everything",
+    "W3": "a wildcard of actions on everything",
+    "W4": "all actions but some",
+    "W5": "all resources but some",
+    "W6": "actions on every resource",
+    "W7": "any role passed to any service",
+    "W8": "open to anybody",
+    "W9": "open to a stranger's account",
+    "W10": "open to whoever the provider lets in",
+}
 FIXES: Final[dict[Rule, str]] = {
     "W1": "Allow the actions that are needed, on the resources that they are needed on.",
     "W2": "Name the service's actions that are needed, and their resources.",

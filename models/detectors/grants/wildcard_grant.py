@@ -16,7 +16,7 @@ from models.grants.difference import difference
 from models.grants.doors import DOOR_CALLS
 from models.grants.graph import GRANT, RESOURCE_POLICY, TRUST, is_aws_managed
 from models.grants.newly import new_weaknesses
-from models.grants.weakness import Weakness
+from models.grants.weakness import IN_SHORT, Weakness
 from models.grants.wildcards import weaknesses
 
 MAX_RULES: Final = 20  # weaknesses listed in a finding, the strongest
@@ -95,7 +95,10 @@ class WildcardGrant(Detector[GrantsState], frozen=True, kw_only=True):
             state,
             entity=change.entity,
             subject=change.subject,
-            title=f"{'Denied: ' if denied else ''}{change.entity.type} {name}: {', '.join(rules)} newly by {what}",
+            title=(
+                f"{'Denied: ' if denied else ''}{change.entity.type} {name}: {IN_SHORT[worst.rule]} ({', '.join(rules)}), "
+                f"newly by {what}"
+            ),
             summary=(
                 f"{by} {'tried' if denied else 'made'} {event.api.name}: {what} newly grants {change.entity.type} {name} more "
                 f"than it should. {worst.why} {'Nobody holds it yet. ' if not change.is_held else ''}"
