@@ -37,6 +37,7 @@ from models.settings import Context
 
 MAX_PROFILES: Final = 250_000  # of a process that runs for years; the longest unseen go first
 UNSEEN_S: Final = 400 * DAY_S  # an entity that was not seen for so long is forgotten
+MAX_KINDS: Final = 4_096  # of events, of which it is known which detectors look at them; then it starts over
 MAX_AT_HOME: Final = 65_536  # sessions of instances with address and client, known to be at home; then it starts over
 
 _PROFILE: Final = RowKind[Profile]("profile", Profile)
@@ -76,10 +77,13 @@ class BehaviourDesk:
         self._watches = tuple(
             (rule, rule.detector.facts, rule.detector.new_facts, calls_of(rule)) for rule in self._rules
         )
+        # By facts, new facts and call, as far as any detector looks at them: which do. Events of few kinds make up a trail.
+        self._watching: dict[tuple[int, int, str], tuple[Rule[BehaviourState], ...]] = {}
         self._at_home: set[tuple[str, str | None, str]] = set()  # as MAX_AT_HOME says; no state, only sparing time
-        self._facts = 0  # what any detector looks for in every event
+        self._facts = self._new_facts = 0  # what any detector looks for in every event, and in one that is new
         for rule in self._rules:
             self._facts |= rule.detector.facts
+            self._new_facts |= rule.detector.new_facts
         self.calls = frozenset[str]().union(*(calls for *_, calls in self._watches))
         self._sweeping = tuple(rule for rule in self._rules if _sweeps(rule))
         self._judging_habits = tuple(rule.detector.name for rule in self._rules if rule.detector.judges_habits)
@@ -371,17 +375,31 @@ class BehaviourDesk:
         is_own: bool,
     ) -> None:
         facts |= found.facts
-        state: BehaviourState | None = None
-        for rule, any_of, any_new, calls in self._watches:
-            if facts & any_of or new & any_new or (is_own and event.api.key in calls):
-                if state is None:
-                    state = BehaviourState(profile, session, facts, is_own, self.coverage_since, self._context)
-                    if found.use is not None:
-                        use = found.use
-                        state = replace(state, key_id=use.key_id, key=use.key, act=found.act, network=use.network)
-                    if found.place is not None:
-                        state = replace(state, place=found.place)
-                observe(rule, event, state, self._tray)
+        call = event.api.key if is_own and event.api.key in self.calls else ""
+        kind = facts & self._facts, new & self._new_facts, call
+        rules = self._watching.get(kind)
+        if rules is None:
+            rules = self._watching_for(kind)
+        if not rules:
+            return
+        state = BehaviourState(profile, session, facts, is_own, self.coverage_since, self._context)
+        if found.use is not None:
+            use = found.use
+            state = replace(state, key_id=use.key_id, key=use.key, act=found.act, network=use.network)
+        if found.place is not None:
+            state = replace(state, place=found.place)
+        for rule in rules:
+            observe(rule, event, state, self._tray)
+
+    def _watching_for(self, kind: tuple[int, int, str]) -> tuple[Rule[BehaviourState], ...]:
+        """Find the rules that look at a kind of event, and keep them."""
+        facts, new, call = kind
+        if len(self._watching) >= MAX_KINDS:
+            self._watching.clear()
+        rules = self._watching[kind] = tuple(
+            rule for rule, any_of, any_new, calls in self._watches if facts & any_of or new & any_new or call in calls
+        )
+        return rules
 
     def _plan(self, profile: Profile) -> None:
         """Note when the entity is next due, if any detector waits for time to pass."""
