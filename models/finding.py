@@ -201,15 +201,15 @@ class Finding(Struct, kw_only=True):
 
 def evidence_of(event: Event) -> Evidence:
     """Take from an event what a finding shows of it."""
-    record = event.record
+    call, caller = event.call, event.caller
     return Evidence(
         event_id=cut(event.event_id),
         event_time=iso(event.at),
         event_source=cut(event.api.source),
-        event_name=cut(record.event_name or ""),
-        source_ip=record.source_ip_address and cut(record.source_ip_address),
-        user_agent=record.user_agent and cut(record.user_agent),
-        region=record.aws_region and cut(record.aws_region),
+        event_name=cut(call.event_name or ""),
+        source_ip=caller.source_ip_address and cut(caller.source_ip_address),
+        user_agent=caller.user_agent and cut(caller.user_agent),
+        region=call.aws_region and cut(call.aws_region),
     )
 
 

@@ -71,7 +71,7 @@ def deed_of(event: Event) -> Deed | None:
 
 def _assumed(event: Event) -> Deed | None:
     try:  # one call in eight of a trail: typed, so that nothing else of the parameters is decoded
-        request = _decode_assume_role(event.record.request_parameters)
+        request = _decode_assume_role(event.own.request_parameters)
         arn, name = request.role_arn, request.role_session_name
     except msgspec.MsgspecError:
         arn = name = None

@@ -104,7 +104,7 @@ def is_news(recon: Recon | None, event: Event) -> bool:
     if not facts & Facts.DIRECT_CALL or (facts & _NOT_ITS_OWN and not facts & _BY_HAND):
         return False
     if facts & Facts.DENIED:
-        return event.record.event_category != "Data" and event.client.family != "service"
+        return event.call.event_category != "Data" and event.client.family != "service"
     return recon is None or not recon.knows(event.api.slot) or (event.api.key == READ_ALL and not recon.has_read_all)
 
 
@@ -121,7 +121,7 @@ def denied_resource(event: Event) -> str | None:
     told = {key: value for key, value in event.request().items() if not key.lower().endswith("token")}
     if told:
         return repr(sorted(told.items()))[:MAX_RESOURCE]
-    found = _RESOURCE.search(event.record.error_message or "")
+    found = _RESOURCE.search(event.own.error_message or "")
     return None if found is None or "*" in found[1] else found[1]
 
 

@@ -101,7 +101,7 @@ class BehaviourDesk:
         profile = self.profiles.get(actor.arn)
         if profile is None or (actor.unique_id is not None and actor.unique_id != profile.unique_id):
             profile = self._meet(actor)
-            self.on_met(event.record.recipient_account_id)
+            self.on_met(event.caller.recipient_account_id)
         self.profiles.changed[actor.arn] = None
         at = event.at
         if is_due := at >= profile.next_due_at:
@@ -319,12 +319,12 @@ class BehaviourDesk:
 
     def _place(self, event: Event, actor: Actor, profile: Profile) -> Place | None:
         """Say where an instance's session is used; None where that is known, and no news."""
-        record = event.record
-        known = actor.session_arn, record.source_ip_address, event.client.kind
-        if (record.vpc_endpoint_id is not None or known in self._at_home) and not event.facts & _COPIED:
+        caller = event.caller
+        known = actor.session_arn, caller.source_ip_address, caller.client.kind
+        if (caller.vpc_endpoint_id is not None or known in self._at_home) and not event.facts & _COPIED:
             return None
         network = self._context.network_of(event)
-        is_office = self._context.is_known_network(record.source_ip_address)
+        is_office = self._context.is_known_network(caller.source_ip_address)
         return place_of(profile.instances, event, network, is_office=is_office, calls=profile.events)
 
     def _learn_place(self, event: Event, actor: Actor, profile: Profile, session: Session, place: Place) -> None:
@@ -333,7 +333,7 @@ class BehaviourDesk:
         if place.is_settled(instances, event):
             if len(self._at_home) >= MAX_AT_HOME:
                 self._at_home.clear()
-            self._at_home.add((actor.session_arn, event.record.source_ip_address, event.client.kind))
+            self._at_home.add((actor.session_arn, event.caller.source_ip_address, event.client.kind))
         elif place.where != "home":  # what the instance does at home is news again
             self._at_home.clear()
 

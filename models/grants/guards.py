@@ -49,7 +49,7 @@ _Reader = Callable[[Event, dict[str, Any], AccountState], Guarded | None]
 def _arn(event: Event, service: str, kind: str, name: str) -> str:
     if name.startswith("arn:"):
         return name
-    region, account = event.record.aws_region or "", event.account_id or ""
+    region, account = event.call.aws_region or "", event.account_id or ""
     return f"arn:{partition_of(region)}:{service}:{region}:{account}:{kind}/{name}"
 
 
@@ -153,7 +153,7 @@ def _bucket(words: str) -> _Reader:
         name = text_of(request.get("bucketName"))
         if name is None or (name not in account.trail_buckets and "cloudtrail" not in name.lower()):
             return None
-        arn = f"arn:{partition_of(event.record.aws_region)}:s3:::{name}"
+        arn = f"arn:{partition_of(event.call.aws_region)}:s3:::{name}"
         return Guarded(EntityRef(arn, "bucket"), "less", words)
 
     return read
