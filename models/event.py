@@ -87,6 +87,7 @@ class Call(Struct, frozen=True, gc=False):
     api: Api
     facts: int  # what the call is, and that it was refused
     is_plain: bool  # nothing that the record says of the call tells of the console
+    has_own: bool  # what is told beside may be asked for: it was refused or failed, or its parameters are read
     event_source: str | None
     event_name: str | None
     event_type: str | None
@@ -115,6 +116,7 @@ class Caller(Struct, frozen=True, gc=False):
 class Own(Struct, frozen=True, gc=False):
     """What few events have, or few are asked for: kept of those alone."""
 
+    is_nameless: bool = False  # without eventID
     timestamp: str | None = None
     error_message: str | None = None
     request_parameters: Raw = NOTHING
@@ -166,7 +168,7 @@ class Event(Struct, gc=False):
             timestamp=own.timestamp,
             event_source=call.event_source,
             event_name=call.event_name,
-            event_id=self.event_id,
+            event_id=None if own.is_nameless else self.event_id,
             event_type=call.event_type,
             event_category=call.event_category,
             management_event=call.management_event,
@@ -264,7 +266,9 @@ class EventReader:
         self._asked_for = asked_for
         self._calls: dict[tuple[str | bool | None, ...], Call] = {}  # by what the record says of it
         self._callers: dict[tuple[bytes | str | None, ...], Caller] = {}  # likewise: the identity by its bytes
-        self._actors: dict[bytes, Actor] = {}  # by what is read of the identity, written anew: a third of its objects' size
+        self._actors: dict[
+            bytes, Actor
+        ] = {}  # by what is read of the identity, written anew: a third of its objects' size
         self._clients: dict[str | None, Client] = {}
 
     def read(self, record: Record) -> Event:
@@ -303,13 +307,11 @@ class EventReader:
                 facts = _console_facts(record, call.api, facts)
             if facts & CONSOLE_MARKERS and caller.is_named_by_credential:
                 session_name = CONSOLE_SESSION
-            if (event_id := record.event_id) is None or not event_id:
+            event_id = record.event_id
+            if call.has_own or not event_id or record.error_message is not None or record.timestamp is not None:
                 record.user_agent = caller.user_agent
-                event_id = digest(record)
-            if call.api.has_parameters or facts & _DENIED or record.timestamp is not None:
+                event_id = event_id or digest(record)
                 own = _own(record, call.api, facts)
-            elif record.error_message is not None:
-                own = Own(error_message=record.error_message)
             else:
                 own = _NO_OWN
             events.append(Event(at, call.api.rank, event_id, record.event_time, call, caller, facts, session_name, own))
@@ -328,7 +330,8 @@ class EventReader:
         facts = int(Facts.LISTING) if _LISTING.match(name) else 0
         if error_code is not None and error_code.removeprefix("Client.") in _DENIALS:
             facts |= Facts.DENIED
-        call = Call(api, facts, event_type == "AwsApiCall" and from_console is None, *what)
+        is_plain = event_type == "AwsApiCall" and from_console is None
+        call = Call(api, facts, is_plain, has_parameters or error_code is not None, *what)
         if sum(len(each) for each in what if isinstance(each, str)) <= MAX_CACHED_TEXT:
             _keep(self._calls, what, call)
         return call
@@ -377,7 +380,7 @@ def _own(record: Record, api: Api, facts: int) -> Own:
         request = record.request_parameters.copy()
     if api.has_parameters:
         response, additional = record.response_elements.copy(), record.additional_event_data.copy()
-    return Own(record.timestamp, record.error_message, request, response, additional)
+    return Own(not record.event_id, record.timestamp, record.error_message, request, response, additional)
 
 
 def _keep(cache: dict[_Key, _Known], key: _Key, known: _Known) -> None:

@@ -112,7 +112,9 @@ class BehaviourDesk:
             self.begun[origin_of(event.facts)] += 1
         facts = event.facts
         found = self._find_out(event, actor, profile) if facts & _TELLING else _NOTHING
-        is_worth_a_look = facts & ~session.facts or facts & self._facts or found.facts or event.api.key in self.calls
+        is_worth_a_look = (
+            facts & ~session.facts or facts & self._facts or found.facts or event.call.api.key in self.calls
+        )
         if is_worth_a_look:
             self._look(event, profile, session, facts, found, is_own=True)
         if found is not _NOTHING:
