@@ -106,7 +106,7 @@ class Engine:
                 self.now = at
             # A sign-in that failed is nobody's act: whose name was typed stands at the grants desk.
             may_have_yielded = actor is not None and not event.facts & _FAILED and behaviour.observe(event, actor)
-            if event.call.api.key in filed_calls:
+            if event.api.key in filed_calls:
                 may_have_yielded = True
                 desks.observe_call(event, actor)
             if may_have_yielded and tray.holds_anything:

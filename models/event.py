@@ -138,16 +138,12 @@ class Event(Struct, gc=False):
     rank: int
     event_id: str
     event_time: str | None  # as it is written
+    api: Api
     call: Call
     caller: Caller
     facts: int
     session_name: str
     own: Own
-
-    @property
-    def api(self) -> Api:
-        """Which call it is."""
-        return self.call.api
 
     @property
     def actor(self) -> Actor | None:
@@ -294,6 +290,7 @@ class EventReader:
                 record.aws_region, record.error_code, record.session_credential_from_console,
             )  # fmt: skip
             call = calls.get(what) or self._new_call(what)
+            api = call.api
             whence = (
                 bytes(record.user_identity), record.user_agent, record.source_ip_address, record.vpc_endpoint_id,
                 record.recipient_account_id,
@@ -304,17 +301,18 @@ class EventReader:
             if facts & _INSTANCE and b'"QueryString"' in bytes(record.additional_event_data):
                 facts |= Facts.PRESIGNED
             if facts & _LOOKED_AT or not call.is_plain:
-                facts = _console_facts(record, call.api, facts)
+                facts = _console_facts(record, api, facts)
             if facts & CONSOLE_MARKERS and caller.is_named_by_credential:
                 session_name = CONSOLE_SESSION
             event_id = record.event_id
             if call.has_own or not event_id or record.error_message is not None or record.timestamp is not None:
                 record.user_agent = caller.user_agent
                 event_id = event_id or digest(record)
-                own = _own(record, call.api, facts)
+                own = _own(record, api, facts)
             else:
                 own = _NO_OWN
-            events.append(Event(at, call.api.rank, event_id, record.event_time, call, caller, facts, session_name, own))
+            event = Event(at, api.rank, event_id, record.event_time, api, call, caller, facts, session_name, own)
+            events.append(event)
         return events
 
     def _new_call(self, what: tuple[Any, ...]) -> Call:

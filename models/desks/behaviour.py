@@ -112,9 +112,7 @@ class BehaviourDesk:
             self.begun[origin_of(event.facts)] += 1
         facts = event.facts
         found = self._find_out(event, actor, profile) if facts & _TELLING else _NOTHING
-        is_worth_a_look = (
-            facts & ~session.facts or facts & self._facts or found.facts or event.call.api.key in self.calls
-        )
+        is_worth_a_look = facts & ~session.facts or facts & self._facts or found.facts or event.api.key in self.calls
         if is_worth_a_look:
             self._look(event, profile, session, facts, found, is_own=True)
         if found is not _NOTHING:
@@ -143,7 +141,9 @@ class BehaviourDesk:
                 self.on_hour(profile.arn, habits)
             is_accepted = hour.is_odd and self._is_accepted(profile.arn)
             close(habits, hour, self.learned.surprise, is_accepted=is_accepted)
-        return note(event, profile, session, self._context.network_of(event))
+        caller = event.caller
+        network = self._context.atlas.of(caller.source_ip_address, caller.vpc_endpoint_id)
+        return note(event, profile, session, network)
 
     def _is_accepted(self, arn: str) -> bool:
         """Say whether a suppression of what judges habits says that what is strange in an entity may be learned."""
