@@ -106,6 +106,7 @@ class Caller(Struct, frozen=True, gc=False):
     facts: int  # of both
     session_name: str
     is_named_by_credential: bool  # so that a console session of it has no name of its own
+    invoked_by: str | None  # what made the call on somebody's behalf, as the identity says
     user_identity: Raw
     user_agent: str | None
     source_ip_address: str | None
@@ -352,7 +353,8 @@ class EventReader:
             facts, session_name = facts | actor.facts, actor.session_name
         caller = Caller(
             actor, client, facts, session_name, actor is not None and actor.type in _NAMES_BY_CREDENTIAL,
-            Raw(data) if data else NOTHING, user_agent and user_agent[:MAX_TEXT], address, endpoint, account,
+            None if identity is None else identity.invoked_by, Raw(data) if data else NOTHING,
+            user_agent and user_agent[:MAX_TEXT], address, endpoint, account,
         )  # fmt: skip
         if sum(map(len, filter(None, whence))) <= MAX_CACHED_TEXT:
             _keep(self._callers, whence, caller)

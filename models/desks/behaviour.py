@@ -98,19 +98,19 @@ class BehaviourDesk:
 
     def observe(self, event: Event, actor: Actor) -> bool:
         """Score and learn what an entity itself does; says whether anything may lie on the tray."""
-        profile = self.profiles.get(actor.arn)
+        arn, at, facts, name = actor.arn, event.at, event.facts, event.session_name
+        profiles = self.profiles
+        profile = profiles.get(arn)
         if profile is None or (actor.unique_id is not None and actor.unique_id != profile.unique_id):
             profile = self._meet(actor)
             self.on_met(event.caller.recipient_account_id)
-        self.profiles.changed[actor.arn] = None
-        at = event.at
+        profiles.changed[arn] = None
         if is_due := at >= profile.next_due_at:
             self.sweep(profile, at)
-        session = profile.sessions.get(event.session_name)
+        session = profile.sessions.get(name)
         if session is None or at - session.last_at > SESSION_GAP_S or at > session.ends_at:
-            session = profile.session_at(event.session_name, at)
-            self.begun[origin_of(event.facts)] += 1
-        facts = event.facts
+            session = profile.session_at(name, at)
+            self.begun[origin_of(facts)] += 1
         found = self._find_out(event, actor, profile) if facts & _TELLING else _NOTHING
         is_worth_a_look = facts & ~session.facts or facts & self._facts or found.facts or event.api.key in self.calls
         if is_worth_a_look:
