@@ -10,7 +10,7 @@ import hashlib
 import re
 from collections.abc import Iterable
 from operator import attrgetter
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import msgspec
 from msgspec import Raw, Struct, structs
@@ -32,9 +32,6 @@ from models.record import (
     parameters,
 )
 
-_Key = TypeVar("_Key")
-_Known = TypeVar("_Known")
-
 MAX_CACHED: Final = 16_384  # calls, callers, actors and clients each; a full cache starts over
 MAX_CACHED_TEXT: Final = 8_192  # characters by which one is known again: what has more is worked out each time
 
@@ -51,10 +48,8 @@ SLOTS: Final = 512  # of sketches of calls: two of them may share one
 _INSTANCE: Final = int(Facts.INSTANCE_SESSION_NAME)
 _DENIED: Final = int(Facts.DENIED)
 _SIGN_IN_FACTS: Final = {
-    "ConsoleLogin": Facts.SIGN_IN,
-    "SwitchRole": Facts.SWITCHED_ROLE,
-    "GetSigninToken": Facts.SIGNIN_TOKEN,
-}
+    "ConsoleLogin": Facts.SIGN_IN, "SwitchRole": Facts.SWITCHED_ROLE, "GetSigninToken": Facts.SIGNIN_TOKEN,
+}  # fmt: skip
 # What a browser or a console client in the user agent is worth nothing in: data events, web identity, presigned URLs.
 _CLIENT_MARKERS: Final = CONSOLE_MARKERS | Facts.BROWSER
 _LOOKED_AT: Final = Facts.BROWSER | Facts.CONSOLE_CLIENT | Facts.CLOUDSHELL | Facts.AGENT_CLIENT
@@ -87,7 +82,7 @@ class Call(Struct, frozen=True, gc=False):
     api: Api
     facts: int  # what the call is, and that it was refused
     is_plain: bool  # nothing that the record says of the call tells of the console
-    has_own: bool  # what is told beside may be asked for: it was refused or failed, or its parameters are read
+    has_own: bool  # what is told beside is kept: it failed, or its parameters are asked for
     event_source: str | None
     event_name: str | None
     event_type: str | None
@@ -161,27 +156,16 @@ class Event(Struct, gc=False):
         """The record, as far as it is kept: made anew."""
         call, caller, own = self.call, self.caller, self.own
         return Record(
-            event_time=self.event_time,
-            timestamp=own.timestamp,
-            event_source=call.event_source,
-            event_name=call.event_name,
-            event_id=None if own.is_nameless else self.event_id,
-            event_type=call.event_type,
-            event_category=call.event_category,
-            management_event=call.management_event,
-            aws_region=call.aws_region,
-            source_ip_address=caller.source_ip_address,
-            vpc_endpoint_id=caller.vpc_endpoint_id,
-            user_agent=caller.user_agent,
-            error_code=call.error_code,
-            error_message=own.error_message,
-            recipient_account_id=caller.recipient_account_id,
+            event_time=self.event_time, timestamp=own.timestamp, event_id=None if own.is_nameless else self.event_id,
+            event_source=call.event_source, event_name=call.event_name, event_type=call.event_type,
+            event_category=call.event_category, management_event=call.management_event, aws_region=call.aws_region,
+            source_ip_address=caller.source_ip_address, vpc_endpoint_id=caller.vpc_endpoint_id,
+            user_agent=caller.user_agent, error_code=call.error_code, error_message=own.error_message,
+            recipient_account_id=caller.recipient_account_id, user_identity=caller.user_identity,
             session_credential_from_console=call.session_credential_from_console,
-            user_identity=caller.user_identity,
-            request_parameters=own.request_parameters,
-            response_elements=own.response_elements,
+            request_parameters=own.request_parameters, response_elements=own.response_elements,
             additional_event_data=own.additional_event_data,
-        )
+        )  # fmt: skip
 
     @property
     def identity(self) -> UserIdentity | None:
@@ -263,9 +247,7 @@ class EventReader:
         self._asked_for = asked_for
         self._calls: dict[tuple[str | bool | None, ...], Call] = {}  # by what the record says of it
         self._callers: dict[tuple[bytes | str | None, ...], Caller] = {}  # likewise: the identity by its bytes
-        self._actors: dict[
-            bytes, Actor
-        ] = {}  # by what is read of the identity, written anew: a third of its objects' size
+        self._actors: dict[bytes, Actor] = {}  # by what is read of the identity, written anew: smaller than its objects
         self._clients: dict[str | None, Client] = {}
 
     def read(self, record: Record) -> Event:
@@ -291,14 +273,12 @@ class EventReader:
                 record.aws_region, record.error_code, record.session_credential_from_console,
             )  # fmt: skip
             call = calls.get(what) or self._new_call(what)
-            api = call.api
             whence = (
                 bytes(record.user_identity), record.user_agent, record.source_ip_address, record.vpc_endpoint_id,
                 record.recipient_account_id,
             )  # fmt: skip
             caller = callers.get(whence) or self._new_caller(whence)
-            facts = call.facts | caller.facts
-            session_name = caller.session_name
+            api, facts, session_name = call.api, call.facts | caller.facts, caller.session_name
             if facts & _INSTANCE and b'"QueryString"' in bytes(record.additional_event_data):
                 facts |= Facts.PRESIGNED
             if facts & _LOOKED_AT or not call.is_plain:
@@ -312,8 +292,7 @@ class EventReader:
                 own = _own(record, api, facts)
             else:
                 own = _NO_OWN
-            event = Event(at, api.rank, event_id, record.event_time, api, call, caller, facts, session_name, own)
-            events.append(event)
+            events.append(Event(at, api.rank, event_id, record.event_time, api, call, caller, facts, session_name, own))
         return events
 
     def _new_call(self, what: tuple[Any, ...]) -> Call:
@@ -348,11 +327,10 @@ class EventReader:
         except (msgspec.MsgspecError, ValueError, RecursionError):
             raise UnreadableError("userIdentity", "not as it should be") from None
         actor = None if identity is None else self._actor_of(identity, address)
-        facts, session_name = client.facts, CONSOLE_SESSION
-        if actor is not None:
-            facts, session_name = facts | actor.facts, actor.session_name
+        facts = client.facts if actor is None else client.facts | actor.facts
         caller = Caller(
-            actor, client, facts, session_name, actor is not None and actor.type in _NAMES_BY_CREDENTIAL,
+            actor, client, facts, CONSOLE_SESSION if actor is None else actor.session_name,
+            actor is not None and actor.type in _NAMES_BY_CREDENTIAL,
             None if identity is None else identity.invoked_by, Raw(data) if data else NOTHING,
             user_agent and user_agent[:MAX_TEXT], address, endpoint, account,
         )  # fmt: skip
@@ -375,15 +353,14 @@ class EventReader:
 
 def _own(record: Record, api: Api, facts: int) -> Own:
     """Keep what is asked for; what was refused is told by its parameters, where AWS keeps them: EC2 does, most do not."""
-    request = response = additional = NOTHING
-    if api.has_parameters or facts & _DENIED:
-        request = record.request_parameters.copy()
-    if api.has_parameters:
-        response, additional = record.response_elements.copy(), record.additional_event_data.copy()
-    return Own(not record.event_id, record.timestamp, record.error_message, request, response, additional)
+    own = not record.event_id, record.timestamp, record.error_message
+    request = record.request_parameters.copy() if api.has_parameters or facts & _DENIED else NOTHING
+    if not api.has_parameters:
+        return Own(*own, request)
+    return Own(*own, request, record.response_elements.copy(), record.additional_event_data.copy())
 
 
-def _keep(cache: dict[_Key, _Known], key: _Key, known: _Known) -> None:
+def _keep(cache: dict[Any, Any], key: object, known: object) -> None:
     """Keep what repeats, within a bound."""
     if len(cache) >= MAX_CACHED:
         cache.clear()
