@@ -158,8 +158,7 @@ def filed(folder: Path, shards: int, *, is_skewed: bool = False) -> list[Message
             if is_skewed and event.actor is not None and event.actor.type == "role":
                 hot = hot or event
                 if number % 2:
-                    event.actor = hot.actor
-                    event.record.user_identity = hot.record.user_identity
+                    event.caller = hot.caller
         filer.file(events)
         messages += [(shard, filer.message(shard)) for shard in filer.full()]
     return messages + [(shard, filer.message(shard)) for shard in filer.piled()]
@@ -169,7 +168,7 @@ def batches(folder: Path, size: int, partitions: int) -> Iterator[Message]:
     """Read a trail as ingest does: in order, an account in one partition, so many records in a message."""
     piles: dict[int, list[bytes]] = {}
     for events in _ordered(folder):
-        records = [(each.record.recipient_account_id or "", encode(each.record)) for each in events]
+        records = [(each.caller.recipient_account_id or "", encode(each.record)) for each in events]
         for account, line in records:
             partition = crc32(account.encode()) % partitions
             pile = piles.setdefault(partition, [])

@@ -324,23 +324,25 @@ class Rule(Struct, Generic[State], frozen=True):
 
     def observe(self, event: Event, state: State) -> list[Draft]:
         """Run the detector on one event."""
-        return [self._stamp(draft) for draft in self.detector.observe(event, state)]
+        return self._stamped(self.detector.observe(event, state))
 
     def sweep(self, state: State, now: int) -> list[Draft]:
         """Run what is due by time alone."""
-        return [self._stamp(draft) for draft in self.detector.sweep(state, now)]
+        return self._stamped(self.detector.sweep(state, now))
 
     def fold(self, state: State) -> list[Draft]:
         """Run an incidents detector on the stages of one lineage."""
-        return [self._stamp(draft) for draft in self.detector.fold(state)]
+        return self._stamped(self.detector.fold(state))
 
-    def _stamp(self, draft: Draft) -> Draft:
-        if self.tuning.severity is not None:
-            draft.severity = Severity.parse(self.tuning.severity)
-        draft.stage = self.tuning.stage
-        is_incident = self.detector.life == "incident" or draft.is_attempt
-        draft.quiet_s = int(self.tuning.quiet_hours * HOUR_S) if is_incident else None
-        return draft
+    def _stamped(self, found: Iterable[Draft]) -> list[Draft]:
+        drafts = list(found)
+        for draft in drafts:
+            if self.tuning.severity is not None:
+                draft.severity = Severity.parse(self.tuning.severity)
+            draft.stage = self.tuning.stage
+            is_incident = self.detector.life == "incident" or draft.is_attempt
+            draft.quiet_s = int(self.tuning.quiet_hours * HOUR_S) if is_incident else None
+        return drafts
 
 
 def runbook_address(name: str) -> str:

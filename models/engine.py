@@ -99,12 +99,12 @@ class Engine:
         desks, behaviour, tray = self.desks, self.behaviour, self.desks.tray
         filed_calls = desks.filed_calls
         for event in events:
-            if event.at < behaviour.coverage_since:
-                desks.cover(event.at)
-            if event.at > self.now:
-                self.now = event.at
+            at, actor = event.at, event.caller.actor
+            if at < behaviour.coverage_since:
+                desks.cover(at)
+            if at > self.now:
+                self.now = at
             # A sign-in that failed is nobody's act: whose name was typed stands at the grants desk.
-            actor = event.actor
             may_have_yielded = actor is not None and not event.facts & _FAILED and behaviour.observe(event, actor)
             if event.api.key in filed_calls:
                 may_have_yielded = True

@@ -22,6 +22,7 @@ from models.facts import CONSOLE_MARKERS, Facts
 from models.record import (
     MAX_TEXT,
     NOTHING,
+    Flag,
     Record,
     UserIdentity,
     decode_identity,
@@ -32,7 +33,8 @@ from models.record import (
     text_of,
 )
 
-MAX_CACHED: Final = 16_384  # identities, clients and APIs each; a full cache starts over
+MAX_CACHED: Final = 16_384  # calls, callers, actors and clients each; a full cache starts over
+MAX_CACHED_TEXT: Final = 8_192  # characters by which one is known again: what has more is worked out each time
 
 # Order within one second, in which a whole script can run: makers of things and sessions, then the rest, then removals.
 _FIRST = re.compile(r"Create|AssumeRole|Get(?:Session|Federation|Signin)Token|ConsoleLogin|SwitchRole")
@@ -78,33 +80,111 @@ class Api(Struct, frozen=True, gc=False):
     rank: int  # 0 makes, 1 neither, 2 removes: the order within one second
     key: str  # "source:name", one string for all tables that are keyed by the call
     has_parameters: bool  # whether anybody asks for its parameters: else they are not kept
-    facts: int  # what the call is, whoever makes it
     slot: int  # a small number by which sketches know it
 
 
+class Call(Struct, frozen=True, gc=False):
+    """What was called, where, and how it went: one for all events that have it in common, whoever made them."""
+
+    api: Api
+    facts: int  # what the call is, and that it was refused
+    is_plain: bool  # nothing that the record says of the call tells of the console
+    has_own: bool  # what is told beside is kept: it failed, or its parameters are asked for
+    event_source: str | None
+    event_name: str | None
+    event_type: str | None
+    event_category: str | None
+    management_event: Flag
+    aws_region: str | None
+    error_code: str | None
+    session_credential_from_console: Flag
+
+
+class Caller(Struct, frozen=True, gc=False):
+    """Who called, with which client, from where, in which account: one for all events that have it in common."""
+
+    actor: Actor | None
+    client: Client
+    facts: int  # of both
+    session_name: str
+    is_named_by_credential: bool  # so that a console session of it has no name of its own
+    invoked_by: str | None  # what made the call on somebody's behalf, as the identity says
+    user_identity: Raw
+    user_agent: str | None
+    source_ip_address: str | None
+    vpc_endpoint_id: str | None
+    recipient_account_id: str | None
+
+
+class Own(Struct, frozen=True, gc=False):
+    """What few events have, or few are asked for: kept of those alone."""
+
+    is_nameless: bool = False  # without eventID
+    timestamp: str | None = None
+    error_message: str | None = None
+    request_parameters: Raw = NOTHING
+    response_elements: Raw = NOTHING
+    additional_event_data: Raw = NOTHING
+
+
+_NO_OWN: Final = Own()
+
+
 class Event(Struct, gc=False):
-    """One event, placed in time and attributed."""
+    """One event, placed in time and attributed.
+
+    Events wait to be sorted, and what waits falls out of the processor's caches: the less that is, the faster is all else.
+    So an event is what is its own, and what it shares with others.
+    """
 
     at: int  # seconds since 1970, UTC
     rank: int
     event_id: str
+    event_time: str | None  # as it is written
     api: Api
-    actor: Actor | None
-    session_name: str
+    call: Call
+    caller: Caller
     facts: int
-    client: Client
-    record: Record
+    session_name: str
+    own: Own
+
+    @property
+    def actor(self) -> Actor | None:
+        """Who made it; None where the record names nobody."""
+        return self.caller.actor
+
+    @property
+    def client(self) -> Client:
+        """With which client."""
+        return self.caller.client
+
+    @property
+    def record(self) -> Record:
+        """The record, as far as it is kept: made anew."""
+        call, caller, own = self.call, self.caller, self.own
+        return Record(
+            event_time=self.event_time, timestamp=own.timestamp, event_id=None if own.is_nameless else self.event_id,
+            event_source=call.event_source, event_name=call.event_name, event_type=call.event_type,
+            event_category=call.event_category, management_event=call.management_event, aws_region=call.aws_region,
+            source_ip_address=caller.source_ip_address, vpc_endpoint_id=caller.vpc_endpoint_id,
+            user_agent=caller.user_agent, error_code=call.error_code, error_message=own.error_message,
+            recipient_account_id=caller.recipient_account_id, user_identity=caller.user_identity,
+            session_credential_from_console=call.session_credential_from_console,
+            request_parameters=own.request_parameters, response_elements=own.response_elements,
+            additional_event_data=own.additional_event_data,
+        )  # fmt: skip
 
     @property
     def identity(self) -> UserIdentity | None:
         """Decode userIdentity: few events are asked for it, and decoded it is larger than all the rest of an event."""
-        data = self.record.user_identity
+        data = self.caller.user_identity
         return decode_identity(data) if bytes(data) else None
 
     @property
     def account_id(self) -> str | None:
         """The account that the event was delivered to, else the actor's."""
-        return self.record.recipient_account_id or (self.actor.account_id if self.actor else None)
+        caller = self.caller
+        return caller.recipient_account_id or (caller.actor.account_id if caller.actor else None)
 
     @property
     def is_denied(self) -> bool:
@@ -114,14 +194,14 @@ class Event(Struct, gc=False):
     @property
     def is_failed(self) -> bool:
         """Whether the call changed nothing: any error, or a sign-in that failed."""
-        return self.record.error_code is not None or self.facts & Facts.SIGN_IN_FAILED != 0
+        return self.call.error_code is not None or self.facts & Facts.SIGN_IN_FAILED != 0
 
     def iam_arn(self, kind: str, name: str) -> str | None:
         """Name a user, role, group or policy of the account that the call was made in, its path left out."""
         account = self.account_id
         if not account:
             return None
-        return f"arn:{partition_of(self.record.aws_region)}:iam::{account}:{kind}/{name.rsplit('/', 1)[-1]}"
+        return f"arn:{partition_of(self.call.aws_region)}:iam::{account}:{kind}/{name.rsplit('/', 1)[-1]}"
 
     @property
     def refused(self) -> str | None:
@@ -129,7 +209,7 @@ class Event(Struct, gc=False):
 
         IAM, CloudTrail and most others keep no parameters of what they refuse.
         """
-        if not self.is_denied or (found := _REFUSED.search(self.record.error_message or "")) is None or "*" in found[2]:
+        if not self.is_denied or (found := _REFUSED.search(self.own.error_message or "")) is None or "*" in found[2]:
             return None
         kind, name = found.groups()
         return bare_arn(name)[0] if kind is None or name.startswith("arn:") else self.iam_arn(kind, name)
@@ -144,15 +224,15 @@ class Event(Struct, gc=False):
 
     def request(self) -> dict[str, Any]:
         """Decode requestParameters."""
-        return parameters(self.record.request_parameters)
+        return parameters(self.own.request_parameters)
 
     def response(self) -> dict[str, Any]:
         """Decode responseElements."""
-        return parameters(self.record.response_elements)
+        return parameters(self.own.response_elements)
 
     def additional(self) -> dict[str, Any]:
         """Decode additionalEventData."""
-        return parameters(self.record.additional_event_data)
+        return parameters(self.own.additional_event_data)
 
 
 # The one order of events (duplicates share their time, so they lie side by side): what a sort compares.
@@ -187,18 +267,14 @@ class EventReader:
 
     ``asked_for`` names the calls (`Api.key`) whose parameters anybody reads; those of other calls are let go, for a kept
     one pins the bytes that it came in. None keeps all.
-
-    Events wait to be sorted, and what waits falls out of the processor's caches: the less that is, the faster is all else.
-    So what is looked up anyway (call, client, identity) is one object for all events that have it.
     """
 
     def __init__(self, asked_for: frozenset[str] | None = None) -> None:
         self._asked_for = asked_for
-        # By its bytes, an identity as it is written: who that is, and one copy for all events that have it.
-        self._identities: dict[bytes, tuple[Actor | None, Raw]] = {}
-        self._actors: dict[UserIdentity, Actor] = {}
-        self._clients: dict[str | None, tuple[Client, str | None]] = {}
-        self._apis: dict[tuple[str | None, str | None], tuple[Api, str | None, str | None]] = {}
+        self._calls: dict[tuple[str | bool | None, ...], Call] = {}  # by what the record says of it
+        self._callers: dict[tuple[bytes | str | None, ...], Caller] = {}  # likewise: the identity by its bytes
+        self._actors: dict[bytes, Actor] = {}  # by what is read of the identity, written anew: smaller than its objects
+        self._clients: dict[str | None, Client] = {}
 
     def read(self, record: Record) -> Event:
         """Place one record in time and attribute it; raises as `read_all` does."""
@@ -209,7 +285,7 @@ class EventReader:
 
         Raises UnreadableError at the first one that has no readable time or no event name: nothing can be said of it.
         """
-        identities, clients, apis = self._identities, self._clients, self._apis
+        calls, callers = self._calls, self._callers
         events: list[Event] = []
         for record in records:
             if (when := record.event_time or record.timestamp) is None:
@@ -218,95 +294,103 @@ class EventReader:
                 at = epoch(when)
             except (ValueError, OverflowError):
                 raise UnreadableError("eventTime", "not an ISO 8601 instant") from None
-            api, record.event_source, record.event_name = apis.get(
-                (record.event_source, record.event_name)
-            ) or self._new_api(record)
-            client, record.user_agent = clients.get(record.user_agent) or self._new_client(record)
-            facts = client.facts | api.facts
-            if (code := record.error_code) is not None and code.removeprefix("Client.") in _DENIALS:
-                facts |= Facts.DENIED
-            actor = None
-            if (data := bytes(record.user_identity)) and data != b"null":
-                actor, record.user_identity = identities.get(data) or self._new_identity(data, record)
-                if actor is not None:
-                    facts |= actor.facts
-                    if facts & _INSTANCE and b'"QueryString"' in bytes(record.additional_event_data):
-                        facts |= Facts.PRESIGNED
-            if (
-                record.event_type != "AwsApiCall"
-                or facts & _LOOKED_AT
-                or record.session_credential_from_console is not None
-            ):
+            what = (
+                record.event_source, record.event_name, record.event_type, record.event_category, record.management_event,
+                record.aws_region, record.error_code, record.session_credential_from_console,
+            )  # fmt: skip
+            call = calls.get(what) or self._new_call(what)
+            whence = (
+                bytes(record.user_identity), record.user_agent, record.source_ip_address, record.vpc_endpoint_id,
+                record.recipient_account_id,
+            )  # fmt: skip
+            caller = callers.get(whence) or self._new_caller(whence)
+            api, facts, session_name = call.api, call.facts | caller.facts, caller.session_name
+            if facts & _INSTANCE and b'"QueryString"' in bytes(record.additional_event_data):
+                facts |= Facts.PRESIGNED
+            if facts & _LOOKED_AT or not call.is_plain:
                 facts = _console_facts(record, api, facts)
-            if actor is None or (facts & CONSOLE_MARKERS and actor.type in _NAMES_BY_CREDENTIAL):
+            if facts & CONSOLE_MARKERS and caller.is_named_by_credential:
                 session_name = CONSOLE_SESSION
+            event_id = record.event_id
+            if call.has_own or not event_id or record.error_message is not None or record.timestamp is not None:
+                record.user_agent = caller.user_agent
+                event_id = event_id or digest(record)
+                own = _own(record, api, facts)
             else:
-                session_name = actor.session_name
-            event_id = record.event_id or digest(record)
-            if api.has_parameters:
-                record.request_parameters = record.request_parameters.copy()
-                record.response_elements = record.response_elements.copy()
-                record.additional_event_data = record.additional_event_data.copy()
-            else:
-                record.response_elements = record.additional_event_data = NOTHING
-                # What was refused is told by its parameters, where AWS keeps them: EC2 does, most others do not.
-                record.request_parameters = record.request_parameters.copy() if facts & _DENIED else NOTHING
-            events.append(Event(at, api.rank, event_id, api, actor, session_name, facts, client, record))
+                own = _NO_OWN
+            events.append(Event(at, api.rank, event_id, record.event_time, api, call, caller, facts, session_name, own))
         return events
 
-    def _new_api(self, record: Record) -> tuple[Api, str | None, str | None]:
-        name = record.event_name
-        if not name:
+    def _new_call(self, what: tuple[Any, ...]) -> Call:
+        """Say what a call is; raises UnreadableError where it has no name."""
+        event_source, event_name, event_type, _, _, _, error_code, from_console = what
+        if not event_name:
             raise UnreadableError("eventName", "missing")
-        if len(self._apis) >= MAX_CACHED:
-            self._apis.clear()
-        source, name = record.event_source or "", _VERSION.sub("", name)
+        source, name = event_source or "", _VERSION.sub("", event_name)
         rank = 0 if _FIRST.match(name) else 2 if _LAST.match(name) else 1
         key = api_key(source, name)
         has_parameters = self._asked_for is None or key in self._asked_for
-        facts = Facts.LISTING if _LISTING.match(name) else 0
-        api = Api(source, name, rank, key, has_parameters, facts, number_of(key, SLOTS))
-        found = self._apis[record.event_source, record.event_name] = api, record.event_source, record.event_name
-        return found
+        api = Api(source, name, rank, key, has_parameters, number_of(key, SLOTS))
+        facts = int(Facts.LISTING) if _LISTING.match(name) else 0
+        if error_code is not None and error_code.removeprefix("Client.") in _DENIALS:
+            facts |= Facts.DENIED
+        is_plain = event_type == "AwsApiCall" and from_console is None
+        call = Call(api, facts, is_plain, has_parameters or error_code is not None, *what)
+        if sum(len(each) for each in what if isinstance(each, str)) <= MAX_CACHED_TEXT:
+            _keep(self._calls, what, call)
+        return call
 
-    def _new_client(self, record: Record) -> tuple[Client, str | None]:
-        user_agent = record.user_agent
-        client = parse_client(user_agent or "")
-        if user_agent is not None and len(user_agent) > MAX_USER_AGENT:
-            return client, user_agent[:MAX_TEXT]
-        if len(self._clients) >= MAX_CACHED:
-            self._clients.clear()
-        found = self._clients[user_agent] = client, user_agent
-        return found
-
-    def _new_identity(self, data: bytes, record: Record) -> tuple[Actor | None, Raw]:
-        """Decode an identity and name its actor; raises UnreadableError where it does not fit its type."""
+    def _new_caller(self, whence: tuple[Any, ...]) -> Caller:
+        """Say who calls; raises UnreadableError where the identity does not fit its type."""
+        data, user_agent, address, endpoint, account = whence
+        client = self._clients.get(user_agent)
+        if client is None:
+            client = parse_client(user_agent or "")
+            if user_agent is None or len(user_agent) <= MAX_USER_AGENT:
+                _keep(self._clients, user_agent, client)
         try:
-            identity = decode_identity(data)
+            identity = decode_identity(data) if data else None
         except (msgspec.MsgspecError, ValueError, RecursionError):
             raise UnreadableError("userIdentity", "not as it should be") from None
-        if identity is None:
-            return None, NOTHING
-        actor = self._actor_of(identity, record.source_ip_address)
-        found = actor, Raw(data)
-        # A service that only the address names is not the identity's to remember.
-        if actor is not None and (actor.type != "service" or identity.invoked_by):
-            if len(self._identities) >= MAX_CACHED:
-                self._identities.clear()
-            self._identities[data] = found
-        return found
+        actor = None if identity is None else self._actor_of(identity, address)
+        facts = client.facts if actor is None else client.facts | actor.facts
+        caller = Caller(
+            actor, client, facts, CONSOLE_SESSION if actor is None else actor.session_name,
+            actor is not None and actor.type in _NAMES_BY_CREDENTIAL,
+            None if identity is None else identity.invoked_by, Raw(data) if data else NOTHING,
+            user_agent and user_agent[:MAX_TEXT], address, endpoint, account,
+        )  # fmt: skip
+        if sum(map(len, filter(None, whence))) <= MAX_CACHED_TEXT:
+            _keep(self._callers, whence, caller)
+        return caller
 
     def _actor_of(self, identity: UserIdentity, source_address: str | None) -> Actor | None:
         # A role's session changes its keys underneath, of which nothing else follows.
-        key = structs.replace(identity, access_key_id=None) if identity.type == "AssumedRole" else identity
+        lasting = structs.replace(identity, access_key_id=None) if identity.type == "AssumedRole" else identity
+        key = spelling.encode(lasting)
         actor = self._actors.get(key)
         if actor is None:
             actor = identify(identity, source_address)
+            # A service that only the address names is not the identity's to remember.
             if actor is not None and (actor.type != "service" or identity.invoked_by):
-                if len(self._actors) >= MAX_CACHED:
-                    self._actors.clear()
-                self._actors[key] = actor
+                _keep(self._actors, key, actor)
         return actor
+
+
+def _own(record: Record, api: Api, facts: int) -> Own:
+    """Keep what is asked for; what was refused is told by its parameters, where AWS keeps them: EC2 does, most do not."""
+    own = not record.event_id, record.timestamp, record.error_message
+    request = record.request_parameters.copy() if api.has_parameters or facts & _DENIED else NOTHING
+    if not api.has_parameters:
+        return Own(*own, request)
+    return Own(*own, request, record.response_elements.copy(), record.additional_event_data.copy())
+
+
+def _keep(cache: dict[Any, Any], key: object, known: object) -> None:
+    """Keep what repeats, within a bound."""
+    if len(cache) >= MAX_CACHED:
+        cache.clear()
+    cache[key] = known
 
 
 def _console_facts(record: Record, api: Api, facts: int) -> int:

@@ -201,11 +201,11 @@ def _gather(arounds: list[_Around], events: Iterable[Event]) -> None:
         for alike in around.alike:
             by_alike.setdefault(alike, set()).add(number)
     for event in events:
-        record, actor, id_ = event.record, event.actor, event.event_id
+        actor, id_ = event.actor, event.event_id
         numbers = by_event.get(id_, _NOBODY) | by_event.get(cut(id_), _NOBODY)
         if actor is not None:
             numbers |= by_actor.get(actor.session_arn, _NOBODY)
-        like = (event.api.source, record.event_name, record.source_ip_address)
+        like = (event.api.source, event.call.event_name, event.caller.source_ip_address)
         numbers |= {
             number
             for number in by_alike.get(like, _NOBODY)
@@ -219,16 +219,16 @@ _NOBODY: Final = frozenset[int]()
 
 
 def _step(event: Event, *, is_evidence: bool) -> Step:
-    record = event.record
+    call, caller = event.call, event.caller
     return Step(
         event_time=iso(event.at),
         event_id=cut(event.event_id),
         event_source=cut(event.api.source),
-        event_name=cut(record.event_name or ""),
-        source_ip=record.source_ip_address and cut(record.source_ip_address),
-        user_agent=record.user_agent and cut(record.user_agent),
-        region=record.aws_region and cut(record.aws_region),
-        error_code=cut(record.error_code or "failed") if event.is_failed else None,
+        event_name=cut(call.event_name or ""),
+        source_ip=caller.source_ip_address and cut(caller.source_ip_address),
+        user_agent=caller.user_agent and cut(caller.user_agent),
+        region=call.aws_region and cut(call.aws_region),
+        error_code=cut(call.error_code or "failed") if event.is_failed else None,
         actor=event.actor.session_arn if event.actor and not event.facts & Facts.SIGN_IN_FAILED else None,
         is_evidence=is_evidence,
     )

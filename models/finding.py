@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from models.event import Event
 from models.facts import BEGINS_WITH_ITSELF
-from models.record import iso
+from models.record import UserIdentity, iso
 
 Stage = Literal["live", "shadow"]
 Status = Literal["open", "updated", "closed"]
@@ -201,15 +201,15 @@ class Finding(Struct, kw_only=True):
 
 def evidence_of(event: Event) -> Evidence:
     """Take from an event what a finding shows of it."""
-    record = event.record
+    call, caller = event.call, event.caller
     return Evidence(
         event_id=cut(event.event_id),
         event_time=iso(event.at),
         event_source=cut(event.api.source),
-        event_name=cut(record.event_name or ""),
-        source_ip=record.source_ip_address and cut(record.source_ip_address),
-        user_agent=record.user_agent and cut(record.user_agent),
-        region=record.aws_region and cut(record.aws_region),
+        event_name=cut(call.event_name or ""),
+        source_ip=caller.source_ip_address and cut(caller.source_ip_address),
+        user_agent=caller.user_agent and cut(caller.user_agent),
+        region=call.aws_region and cut(call.aws_region),
     )
 
 
@@ -227,7 +227,7 @@ def who(event: Event, session_facts: int = 0) -> Who:
         key=identity.access_key_id if identity else None,
         at=event.at,
         is_root=is_root,
-        origin=None if is_root else _carried_origin(event),
+        origin=None if is_root else _carried_origin(identity),
     )
 
 
@@ -236,8 +236,7 @@ def doer(event: Event) -> str:
     return cut(event.actor.session_arn if event.actor else "somebody")
 
 
-def _carried_origin(event: Event) -> str | None:
-    identity = event.identity
+def _carried_origin(identity: UserIdentity | None) -> str | None:
     if identity is None:
         return None
     if (behalf := identity.on_behalf_of) is not None and behalf.user_id:

@@ -84,7 +84,7 @@ class Atlas:
 
     def __init__(self, locate: Locate | None = None) -> None:
         self._locate = locate
-        self._told: dict[str, Network] = {}
+        self._told: dict[str | tuple[str, str], Network] = {}  # by address, or address and endpoint
 
     def of(self, address: str | None, endpoint: str | None = None) -> Network | None:
         """Tell the network of ``sourceIPAddress`` and ``vpcEndpointId``; None where the event has neither.
@@ -94,15 +94,16 @@ class Atlas:
         """
         if not address:
             return Network(_cut(endpoint), "endpoint") if endpoint else None
-        network = self._told.get(address)
+        key = (address, endpoint) if endpoint else address
+        network = self._told.get(key)
         if network is None:
             if len(self._told) >= MAX_CACHED:
                 self._told.clear()
             network = self._tell(address)
-            if len(address) <= MAX_NAME:
-                self._told[address] = network
-        if endpoint and network.kind == "private":
-            return Network(_cut(endpoint), "endpoint")
+            if endpoint and network.kind == "private":
+                network = Network(_cut(endpoint), "endpoint")
+            if len(address) + len(endpoint or "") <= MAX_NAME:
+                self._told[key] = network
         return network
 
     def named(self, name: str) -> Network:

@@ -154,7 +154,7 @@ class Context:
 
     def network_of(self, event: Event) -> Network | None:
         """Tell the network that an event came from; None where it does not say."""
-        return self.atlas.of(event.record.source_ip_address, event.record.vpc_endpoint_id)
+        return self.atlas.of(event.caller.source_ip_address, event.caller.vpc_endpoint_id)
 
     def is_known_network(self, address: str | None) -> bool:
         """Say whether an address lies in an office or VPN network of the settings."""

@@ -184,7 +184,7 @@ class Filer:
             if known_at is None or event.at > known_at:
                 self._newest[account] = event.at
             self._read_at[account] = self._now
-            if known_at is None and event.record.recipient_account_id is not None:
+            if known_at is None and event.caller.recipient_account_id is not None:
                 self._recipients.append(account)
         hows: dict[int, int] = {}
         for key, how in self._desks.places_of(event):

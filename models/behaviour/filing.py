@@ -71,7 +71,7 @@ def deed_of(event: Event) -> Deed | None:
 
 def _assumed(event: Event) -> Deed | None:
     try:  # one call in eight of a trail: typed, so that nothing else of the parameters is decoded
-        request = _decode_assume_role(event.record.request_parameters)
+        request = _decode_assume_role(event.own.request_parameters)
         arn, name = request.role_arn, request.role_session_name
     except msgspec.MsgspecError:
         arn = name = None
@@ -112,9 +112,7 @@ def _issuer_facts(event: Event) -> int:
         return inherited
     issued = 0
     if actor.type == "service" or facts & Facts.INVOKED_BY_SERVICE:
-        identity = event.identity
-        invoked_by = identity.invoked_by if identity is not None else None
-        issued = _BY_SERVICE.get(invoked_by or actor.arn, Facts.ISSUED_BY_SERVICE)
+        issued = _BY_SERVICE.get(event.caller.invoked_by or actor.arn, Facts.ISSUED_BY_SERVICE)
     elif actor.type == "web-identity-subject" and (identity := event.identity) is not None:
         issued = web_identity_facts(identity.identity_provider, identity.user_name)
     elif facts & Facts.SAML:

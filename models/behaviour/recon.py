@@ -102,7 +102,7 @@ def is_news(recon: Recon | None, event: Event) -> bool:
     if not facts & Facts.DIRECT_CALL or (facts & _NOT_ITS_OWN and not facts & _BY_HAND):
         return False
     if facts & Facts.DENIED:
-        return event.record.event_category != "Data" and event.client.family != "service"
+        return event.call.event_category != "Data" and event.client.family != "service"
     return recon is None or not recon.knows(event.api.slot) or (event.api.key == READ_ALL and not recon.has_read_all)
 
 

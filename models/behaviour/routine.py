@@ -35,7 +35,7 @@ def note(event: Event, profile: Profile, session: Session, network: Network | No
         event.api.name,
         network.name if network is not None and network.kind in _LOCAL else OTHERS,
         token(event.client.kind),
-        event.record.aws_region or OTHERS,
+        event.call.aws_region or OTHERS,
         is_error=event.is_failed,
     )
     if hour is not habits.hour:
@@ -70,7 +70,7 @@ def _is_odd(event: Event, habits: Habits, hour: Hour) -> bool:
         or hour.errors == MIN_ERRORS
         or habits.last_place not in (*habits.places, OTHERS)
         or habits.last_client not in habits.clients
-        or (event.record.aws_region or OTHERS) not in habits.regions
+        or (event.call.aws_region or OTHERS) not in habits.regions
     )
 
 

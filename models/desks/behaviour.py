@@ -37,6 +37,7 @@ from models.settings import Context
 
 MAX_PROFILES: Final = 250_000  # of a process that runs for years; the longest unseen go first
 UNSEEN_S: Final = 400 * DAY_S  # an entity that was not seen for so long is forgotten
+MAX_KINDS: Final = 4_096  # of events, of which it is known which detectors look at them; then it starts over
 MAX_AT_HOME: Final = 65_536  # sessions of instances with address and client, known to be at home; then it starts over
 
 _PROFILE: Final = RowKind[Profile]("profile", Profile)
@@ -76,10 +77,13 @@ class BehaviourDesk:
         self._watches = tuple(
             (rule, rule.detector.facts, rule.detector.new_facts, calls_of(rule)) for rule in self._rules
         )
+        # By facts, new facts and call, as far as any detector looks at them: which do. Events of few kinds make up a trail.
+        self._watching: dict[tuple[int, int, str], tuple[Rule[BehaviourState], ...]] = {}
         self._at_home: set[tuple[str, str | None, str]] = set()  # as MAX_AT_HOME says; no state, only sparing time
-        self._facts = 0  # what any detector looks for in every event
+        self._facts = self._new_facts = 0  # what any detector looks for in every event, and in one that is new
         for rule in self._rules:
             self._facts |= rule.detector.facts
+            self._new_facts |= rule.detector.new_facts
         self.calls = frozenset[str]().union(*(calls for *_, calls in self._watches))
         self._sweeping = tuple(rule for rule in self._rules if _sweeps(rule))
         self._judging_habits = tuple(rule.detector.name for rule in self._rules if rule.detector.judges_habits)
@@ -94,19 +98,19 @@ class BehaviourDesk:
 
     def observe(self, event: Event, actor: Actor) -> bool:
         """Score and learn what an entity itself does; says whether anything may lie on the tray."""
-        profile = self.profiles.get(actor.arn)
+        arn, at, facts, name = actor.arn, event.at, event.facts, event.session_name
+        profiles = self.profiles
+        profile = profiles.get(arn)
         if profile is None or (actor.unique_id is not None and actor.unique_id != profile.unique_id):
             profile = self._meet(actor)
-            self.on_met(event.record.recipient_account_id)
-        self.profiles.changed[actor.arn] = None
-        at = event.at
+            self.on_met(event.caller.recipient_account_id)
+        profiles.changed[arn] = None
         if is_due := at >= profile.next_due_at:
             self.sweep(profile, at)
-        session = profile.sessions.get(event.session_name)
+        session = profile.sessions.get(name)
         if session is None or at - session.last_at > SESSION_GAP_S or at > session.ends_at:
-            session = profile.session_at(event.session_name, at)
-            self.begun[origin_of(event.facts)] += 1
-        facts = event.facts
+            session = profile.session_at(name, at)
+            self.begun[origin_of(facts)] += 1
         found = self._find_out(event, actor, profile) if facts & _TELLING else _NOTHING
         is_worth_a_look = facts & ~session.facts or facts & self._facts or found.facts or event.api.key in self.calls
         if is_worth_a_look:
@@ -137,7 +141,9 @@ class BehaviourDesk:
                 self.on_hour(profile.arn, habits)
             is_accepted = hour.is_odd and self._is_accepted(profile.arn)
             close(habits, hour, self.learned.surprise, is_accepted=is_accepted)
-        return note(event, profile, session, self._context.network_of(event))
+        caller = event.caller
+        network = self._context.atlas.of(caller.source_ip_address, caller.vpc_endpoint_id)
+        return note(event, profile, session, network)
 
     def _is_accepted(self, arn: str) -> bool:
         """Say whether a suppression of what judges habits says that what is strange in an entity may be learned."""
@@ -315,12 +321,12 @@ class BehaviourDesk:
 
     def _place(self, event: Event, actor: Actor, profile: Profile) -> Place | None:
         """Say where an instance's session is used; None where that is known, and no news."""
-        record = event.record
-        known = actor.session_arn, record.source_ip_address, event.client.kind
-        if (record.vpc_endpoint_id is not None or known in self._at_home) and not event.facts & _COPIED:
+        caller = event.caller
+        known = actor.session_arn, caller.source_ip_address, caller.client.kind
+        if (caller.vpc_endpoint_id is not None or known in self._at_home) and not event.facts & _COPIED:
             return None
         network = self._context.network_of(event)
-        is_office = self._context.is_known_network(record.source_ip_address)
+        is_office = self._context.is_known_network(caller.source_ip_address)
         return place_of(profile.instances, event, network, is_office=is_office, calls=profile.events)
 
     def _learn_place(self, event: Event, actor: Actor, profile: Profile, session: Session, place: Place) -> None:
@@ -329,7 +335,7 @@ class BehaviourDesk:
         if place.is_settled(instances, event):
             if len(self._at_home) >= MAX_AT_HOME:
                 self._at_home.clear()
-            self._at_home.add((actor.session_arn, event.record.source_ip_address, event.client.kind))
+            self._at_home.add((actor.session_arn, event.caller.source_ip_address, event.client.kind))
         elif place.where != "home":  # what the instance does at home is news again
             self._at_home.clear()
 
@@ -371,17 +377,31 @@ class BehaviourDesk:
         is_own: bool,
     ) -> None:
         facts |= found.facts
-        state: BehaviourState | None = None
-        for rule, any_of, any_new, calls in self._watches:
-            if facts & any_of or new & any_new or (is_own and event.api.key in calls):
-                if state is None:
-                    state = BehaviourState(profile, session, facts, is_own, self.coverage_since, self._context)
-                    if found.use is not None:
-                        use = found.use
-                        state = replace(state, key_id=use.key_id, key=use.key, act=found.act, network=use.network)
-                    if found.place is not None:
-                        state = replace(state, place=found.place)
-                observe(rule, event, state, self._tray)
+        call = event.api.key if is_own and event.api.key in self.calls else ""
+        kind = facts & self._facts, new & self._new_facts, call
+        rules = self._watching.get(kind)
+        if rules is None:
+            rules = self._watching_for(kind)
+        if not rules:
+            return
+        state = BehaviourState(profile, session, facts, is_own, self.coverage_since, self._context)
+        if found.use is not None:
+            use = found.use
+            state = replace(state, key_id=use.key_id, key=use.key, act=found.act, network=use.network)
+        if found.place is not None:
+            state = replace(state, place=found.place)
+        for rule in rules:
+            observe(rule, event, state, self._tray)
+
+    def _watching_for(self, kind: tuple[int, int, str]) -> tuple[Rule[BehaviourState], ...]:
+        """Find the rules that look at a kind of event, and keep them."""
+        facts, new, call = kind
+        if len(self._watching) >= MAX_KINDS:
+            self._watching.clear()
+        rules = self._watching[kind] = tuple(
+            rule for rule, any_of, any_new, calls in self._watches if facts & any_of or new & any_new or call in calls
+        )
+        return rules
 
     def _plan(self, profile: Profile) -> None:
         """Note when the entity is next due, if any detector waits for time to pass."""

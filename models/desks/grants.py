@@ -68,7 +68,7 @@ class GrantsDesk:
     def observe(self, event: Event) -> None:
         """Score and learn an event of the account it was delivered to."""
         account_id = account_of(event)
-        self.seen_accounts.add(event.record.recipient_account_id)
+        self.seen_accounts.add(event.caller.recipient_account_id)
         account = self._account(account_id)
         edits, changes = changes_of(event, account.graph) if event.api.key in DOOR_CALLS else ({}, [])
         state = GrantsState(

@@ -84,7 +84,7 @@ _Reader = Callable[[Event, dict[str, Any], AccountState], Guarded | None]
 def _arn(event: Event, service: str, kind: str, name: str) -> str:
     if name.startswith("arn:"):
         return name
-    region, account = event.record.aws_region or "", event.account_id or ""
+    region, account = event.call.aws_region or "", event.account_id or ""
     return f"arn:{partition_of(region)}:{service}:{region}:{account}:{kind}/{name}"
 
 
@@ -213,7 +213,7 @@ def _bucket(way: str, words: str = "", leaves_files: Callable[[dict[str, Any], s
         name = text_of(request.get("bucketName"))
         if name is None or (name not in account.trail_buckets and "cloudtrail" not in name.lower()):
             return None
-        entity = EntityRef(f"arn:{partition_of(event.record.aws_region)}:s3:::{name}", "bucket")
+        entity = EntityRef(f"arn:{partition_of(event.call.aws_region)}:s3:::{name}", "bucket")
         if not words or (leaves_files is not None and leaves_files(request, account.account_id)):
             return _seen(entity, "restores", "keeps its files", way)
         return _seen(entity, "less", words, way)

@@ -18,6 +18,6 @@ def attempt_of(event: Event) -> Attempt | None:
     if actor is None and not is_failure:
         return None
     identity = actor.arn if actor else None
-    if identity is not None and (partition := partition_of(event.record.aws_region)) != "aws":
+    if identity is not None and (partition := partition_of(event.call.aws_region)) != "aws":
         identity = identity.replace("arn:aws:", f"arn:{partition}:", 1)  # a failure bears no ARN that would say so
     return Attempt(event.at, is_failure, identity, evidence_of(event))

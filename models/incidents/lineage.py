@@ -153,24 +153,34 @@ def _role(event: Event, actor: Actor, issuer: Who) -> Edge | None:
         if role is None or name is None or len(fields) < 6:
             return None
         session = f"arn:{fields[1]}:sts::{fields[4]}:assumed-role/{role.rsplit('/', 1)[-1]}/{name}"
-    return _temporary(event, session, issuer, is_weak=actor.type == "account")
+    return _temporary(event, session, request, response, issuer, is_weak=actor.type == "account")
 
 
 def _session_token(event: Event, actor: Actor, issuer: Who) -> Edge | None:
-    return _temporary(event, actor.session_arn, issuer, is_by_key_alone=True)
+    return _temporary(event, actor.session_arn, event.request(), event.response(), issuer, is_by_key_alone=True)
 
 
 def _federation_token(event: Event, actor: Actor, issuer: Who) -> Edge | None:
-    federated = text_of(_mapping(event.response().get("federatedUser")).get("arn"))
-    name = text_of(event.request().get("name"))
+    response, request = event.response(), event.request()
+    federated = text_of(_mapping(response.get("federatedUser")).get("arn"))
+    name = text_of(request.get("name"))
     if federated is None and name and actor.account_id:
         federated = f"arn:aws:sts::{actor.account_id}:federated-user/{name}"
-    return _temporary(event, federated, issuer) if federated else None
+    return _temporary(event, federated, request, response, issuer) if federated else None
 
 
-def _temporary(event: Event, issued: str, issuer: Who, *, is_by_key_alone: bool = False, is_weak: bool = False) -> Edge:
-    key = text_of(_mapping(event.response().get("credentials")).get("accessKeyId"))
-    asked = event.request().get("durationSeconds")
+def _temporary(
+    event: Event,
+    issued: str,
+    request: dict[str, Any],
+    response: dict[str, Any],
+    issuer: Who,
+    *,
+    is_by_key_alone: bool = False,
+    is_weak: bool = False,
+) -> Edge:
+    key = text_of(_mapping(response.get("credentials")).get("accessKeyId"))
+    asked = request.get("durationSeconds")
     life_s = asked if isinstance(asked, int) and 0 < asked <= 36 * HOUR_S else DEFAULT_LIFE_S
     return Edge(
         issued, key, event.at, event.at + life_s, issuer, event.api.name, event.event_id, is_by_key_alone, is_weak

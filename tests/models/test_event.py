@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.event import Event, EventReader, UnreadableError, digest, in_order
+from models.event import MAX_CACHED_TEXT, Event, EventReader, UnreadableError, digest, in_order
 from models.facts import CONSOLE_MARKERS, Facts
 from models.record import Record, coerce, decode_identity, decode_record, epoch, iso
 from tests.records import ACCOUNT, CHROME, Json, events_of, record, refusal, role, root, sign_in, user
@@ -232,6 +232,42 @@ def test_any_json_object_is_read_or_refused(made: dict[str, Any]) -> None:
     else:
         named = "eventName" if event.api.name else ""
     assert named in {"eventTime", "eventName"}
+
+
+@given(st.dictionaries(st.sampled_from([field.encode_name for field in msgspec.structs.fields(Record)]), json_values))
+def test_an_event_gives_back_its_record(made: dict[str, Any]) -> None:
+    """What an event keeps apart, or shares with others, is field by field the record that it was read from."""
+    fitted, _ = coerce({"eventTime": "2024-05-01T09:31:00.5Z", "eventName": "GetObject", **made})
+    whole = msgspec.structs.replace(fitted, event_id=fitted.event_id or None)
+    try:
+        event = EventReader().read(fitted)
+    except UnreadableError:
+        return
+    assert event.record == whole
+
+
+def test_parameters_that_nobody_asks_for_are_let_go() -> None:
+    """A call whose parameters nobody reads keeps none; one that was refused keeps what was asked, and why not."""
+    parameters: Json = {"requestParameters": {"bucketName": "b"}, "responseElements": {"x": 1}}
+    refused: Json = {"errorCode": "AccessDenied", "errorMessage": "no"}
+    calls: list[tuple[str, Json]] = [("PutObject", {}), ("GetObject", {}), ("GetObject", refused)]
+    reader = EventReader(frozenset({"s3.amazonaws.com:PutObject"}))
+    kept, gone, denied = (
+        reader.read(decode_record(msgspec.json.encode(record(name, role("web", "w"), **parameters, **fields))))
+        for name, fields in calls
+    )
+    assert (kept.request(), kept.response()) == ({"bucketName": "b"}, {"x": 1})
+    assert (gone.request(), gone.response()) == ({}, {})
+    assert (denied.request(), denied.response(), denied.own.error_message) == ({"bucketName": "b"}, {}, "no")
+
+
+def test_caches_are_bounded_in_size_too() -> None:
+    """A call or caller that is told from others by very long texts is read, but not kept."""
+    reader = EventReader()
+    for name in ("awsRegion", "vpcEndpointId", "recipientAccountId"):
+        made = record("GetObject", role("web", "w")) | {name: "x" * (MAX_CACHED_TEXT + 1)}
+        reader.read(decode_record(msgspec.json.encode(made)))
+    assert (len(reader._calls), len(reader._callers)) == (1, 1)  # noqa: SLF001 - the bound is the point
 
 
 def test_caches_do_not_change_what_is_read() -> None:

@@ -75,7 +75,7 @@ class ReconBurst(Detector[BehaviourState], frozen=True, kw_only=True):
             seen={
                 "what": [text for text, _ in found],
                 "client": event.client.kind,
-                "known_network": state.context.is_known_network(event.record.source_ip_address),
+                "known_network": state.context.is_known_network(event.caller.source_ip_address),
             },
             expected={"most_denied_before": list(recon.past_at(event.at)), "window_minutes": WINDOW_S // 60},
             severity=Severity.MEDIUM if is_denied or is_usual_known else Severity.LOW,

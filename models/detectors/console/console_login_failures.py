@@ -127,7 +127,7 @@ class ConsoleLoginFailures(Detector[GrantsState], frozen=True, kw_only=True):
                 "identities": sorted({cut(each.identity) for each in qualified if each.identity}),
                 "addresses": sorted({each.evidence.source_ip for each in qualified if each.evidence.source_ip})[:10],
                 "success": bool(succeeded),
-                "known_network": state.context.is_known_network(event.record.source_ip_address),
+                "known_network": state.context.is_known_network(event.caller.source_ip_address),
             },
             expected={
                 "failures_per_identity": f"under {self.max_failures_per_identity} in {self.window_minutes} min",

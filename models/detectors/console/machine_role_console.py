@@ -71,7 +71,7 @@ class MachineRoleConsole(Detector[BehaviourState], frozen=True, kw_only=True):
         markers = names(facts & CONSOLE_MARKERS)
         name = profile.arn.rsplit("/", 1)[-1]
         what = "role" if profile.type == "role" else "user"
-        address = event.record.source_ip_address if exhibits is None else exhibits.kept[0].source_ip
+        address = event.caller.source_ip_address if exhibits is None else exhibits.kept[0].source_ip
         return self.draft(
             event,
             state,

@@ -43,13 +43,13 @@ class UnfederatedConsoleLogin(Detector[BehaviourState], frozen=True, kw_only=Tru
             title=f"IAM user {name} signed in to the console{'' if has_mfa else ' without MFA'}",
             summary=(
                 f"IAM user {name} signed in to the AWS console with a password{' and MFA' if has_mfa else ', without MFA'}, "
-                f"from {cut(event.record.source_ip_address or 'an unknown address')}, past the organisation's identity "
+                f"from {cut(event.caller.source_ip_address or 'an unknown address')}, past the organisation's identity "
                 "provider. Such passwords outlive the person's job and are not under the provider's controls."
             ),
             seen={
                 "mfa_used": has_mfa,
                 "break_glass": state.context.is_break_glass(state.profile.arn),
-                "known_network": state.context.is_known_network(event.record.source_ip_address),
+                "known_network": state.context.is_known_network(event.caller.source_ip_address),
             },
             expected={"federated": True, "mfa_used": True},
             severity=Severity.LOW if has_mfa else Severity.MEDIUM,

@@ -93,7 +93,7 @@ def _changed(event: Event) -> str:
         (text for each in (request, *nested) for field in _FIELDS if (text := text_of(each.get(field)))), "unknown"
     )
     service = "rolesanywhere" if event.api.source == _ANYWHERE else "iam"
-    region = event.record.aws_region or ""
+    region = event.call.aws_region or ""
     where = region if service == "rolesanywhere" else ""
     return f"arn:{partition_of(region)}:{service}:{where}:{event.account_id or ''}:provider/{name.removeprefix('https://')}"
 

@@ -41,7 +41,7 @@ class CanaryKey(Detector[BehaviourState], frozen=True, kw_only=True):
             event,
             state,
             subject=cut(state.key_id),
-            title=f"Canary key of {state.name} is used from {cut(event.record.source_ip_address or 'an unknown address')}",
+            title=f"Canary key of {state.name} is used from {cut(event.caller.source_ip_address or 'an unknown address')}",
             summary=(
                 f"Key {cut(state.key_id)} of {state.name} is bait: nobody has a reason to use it. Somebody called "
                 f"{cut(event.api.name)} with it from {network}, so whatever else lay beside it has been found too."

@@ -56,7 +56,7 @@ class KeyLongLived(Detector[BehaviourState], frozen=True, kw_only=True):
 
     def due_at(self, state: BehaviourState) -> int | None:
         """Say when the next key will be too old."""
-        return min((at for _, at in self._birthdays(state)), default=None)
+        return min((at for _, at in self._birthdays(state)), default=None) if state.profile.keys else None
 
     def sweep(self, state: BehaviourState, now: int) -> Iterable[Draft]:
         """Yield a draft for each key that has come of age."""

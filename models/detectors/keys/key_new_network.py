@@ -62,7 +62,7 @@ class KeyNewNetwork(Detector[BehaviourState], frozen=True, kw_only=True):
         if not known or key.history_days(at) < self.min_history_days:
             return
         place, client = key.networks.get(network.name), key.clients.get(event.client.kind)
-        is_home = state.context.is_known_network(event.record.source_ip_address)
+        is_home = state.context.is_known_network(event.caller.source_ip_address)
         is_new_place = not is_home and (place is None or not place.is_known(at))
         is_new_client = client is None or not client.is_known(at)
         if not is_new_place and not is_new_client:

@@ -56,7 +56,7 @@ class KeySecondActive(Detector[BehaviourState], frozen=True, kw_only=True):
 
     def due_at(self, state: BehaviourState) -> int | None:
         """Say when two keys will have been used side by side for long, or since when an inventory tells of two."""
-        return min((at for at, *_ in self._moments(state)), default=None)
+        return min((at for at, *_ in self._moments(state)), default=None) if state.profile.keys else None
 
     def sweep(self, state: BehaviourState, now: int) -> Iterable[Draft]:
         """Yield a draft for what has come true by now."""

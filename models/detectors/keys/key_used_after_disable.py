@@ -51,7 +51,7 @@ class KeyUsedAfterDisable(Detector[BehaviourState], frozen=True, kw_only=True):
             title=f"Key {key.id} of {state.name} is used {_for(minutes)} after it was {what}",
             summary=(
                 f"Key {key.id} of {state.name} was {what} at {iso(off_at)}, and {cut(event.api.name)} was called with it "
-                f"from {cut(event.record.source_ip_address or 'an unknown address')} {_for(minutes)} later. Something "
+                f"from {cut(event.caller.source_ip_address or 'an unknown address')} {_for(minutes)} later. Something "
                 "still holds the key."
             ),
             seen={

@@ -81,7 +81,12 @@ class MachineUserWithKey(Detector[BehaviourState], frozen=True, kw_only=True):
     def _watched(self, state: BehaviourState) -> Key | None:
         """Find the key whose first days are not yet over, of a user that nothing else is known of."""
         profile = state.profile
-        if profile.type != "user" or profile.class_ == "workload" or any(_PERSON >> bit & 1 for bit in profile.shown):
+        if (
+            not profile.keys
+            or profile.type != "user"
+            or profile.class_ == "workload"
+            or any(_PERSON >> bit & 1 for bit in profile.shown)
+        ):
             return None
         due = (key for key in profile.keys.values() if key.first_used_at + self.min_days * DAY_S > profile.swept_at)
         return min((key for key in due if key.seasons), key=lambda key: (key.first_used_at, key.id), default=None)

@@ -53,7 +53,7 @@ class RootKey(Detector[BehaviourState], frozen=True, kw_only=True):
 
     def due_at(self, state: BehaviourState) -> int | None:
         """Say since when there is a key that only an inventory tells of."""
-        return min((at for _, at in self._told(state)), default=None)
+        return min((at for _, at in self._told(state)), default=None) if state.profile.keys else None
 
     def sweep(self, state: BehaviourState, now: int) -> Iterable[Draft]:
         """Yield a draft for each key that only an inventory tells of."""

@@ -66,7 +66,7 @@ class SessionFromLongLivedKey(Detector[BehaviourState], frozen=True, kw_only=Tru
             title=f"{'Denied: ' if event.is_denied else ''}{event.api.name} with key {cut(key)} of {name}",
             summary=(
                 f"{event.api.name} was {'refused' if event.is_denied else 'called'} with a key of {name}, from "
-                f"{cut(event.record.source_ip_address or 'an unknown address')}, without MFA. The session that it gives lives "
+                f"{cut(event.caller.source_ip_address or 'an unknown address')}, without MFA. The session that it gives lives "
                 "on for up to 36 hours when the key is disabled, and can open the console."
             ),
             seen={"api": event.api.name, "client": event.client.kind, "is_denied": event.is_denied},

@@ -62,7 +62,7 @@ class RootUse(Detector[BehaviourState], frozen=True, kw_only=True):
             title=f"Root of account {account} acts{how}",
             summary=(
                 f"The root user of account {account} made {cut(event.api.name)} ({cut(event.api.source)}){how}, from "
-                f"{cut(event.record.source_ip_address or 'an unknown address')}. Root cannot be limited by policies; "
+                f"{cut(event.caller.source_ip_address or 'an unknown address')}. Root cannot be limited by policies; "
                 "everyday work, and above all automation, has no business with it."
             ),
             seen={
@@ -70,7 +70,7 @@ class RootUse(Detector[BehaviourState], frozen=True, kw_only=True):
                 "credential": event.actor.credential if event.actor else None,
                 "is_denied": event.is_denied,
                 "break_glass": state.context.is_break_glass(state.entity.arn),
-                "known_network": state.context.is_known_network(event.record.source_ip_address),
+                "known_network": state.context.is_known_network(event.caller.source_ip_address),
             },
             expected={"calls": 0},
         )

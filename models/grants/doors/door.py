@@ -33,7 +33,7 @@ def regional(event: Event, service: str, kind: str, name: str | None) -> str | N
     """Name a resource by ARN that a call names by its id or by ARN."""
     if name is None or name.startswith("arn:"):
         return name
-    region, account = event.record.aws_region, event.account_id
+    region, account = event.call.aws_region, event.account_id
     if not region or not account:
         return None
     return f"arn:{partition_of(region)}:{service}:{region}:{account}:{kind}{name}"

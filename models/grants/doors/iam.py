@@ -117,7 +117,7 @@ def _policy_made(event: Event, graph: Graph, request: dict[str, Any]) -> Edits: 
     if arn is None and name is not None and event.account_id:
         path = (text_of(request.get("path")) or "/").strip("/")
         where = f"{path}/{name}" if path else name
-        arn = f"arn:{partition_of(event.record.aws_region)}:iam::{event.account_id}:policy/{where}"
+        arn = f"arn:{partition_of(event.call.aws_region)}:iam::{event.account_id}:policy/{where}"
     return {} if arn is None or text is None else {arn: ManagedPolicy({"v1": text}, "v1", is_known=True)}
 
 

@@ -35,7 +35,7 @@ def _resource(arn_of: Callable[[Event, dict[str, Any]], str | None], field: str 
 
 def _bucket(event: Event, request: dict[str, Any]) -> str | None:
     name = text_of(request.get("bucketName"))
-    return f"arn:{partition_of(event.record.aws_region)}:s3:::{name}" if name else None
+    return f"arn:{partition_of(event.call.aws_region)}:s3:::{name}" if name else None
 
 
 def _key(event: Event, request: dict[str, Any]) -> str | None:
