@@ -20,7 +20,8 @@ from isal import igzip
 
 from models.detectors import build
 from models.engine import Engine
-from models.event import Event, EventReader
+from models.event import Event
+from models.reader import EventReader
 from models.record import decode_log_file
 from models.settings import Settings
 from models.trail import pieces

@@ -29,7 +29,8 @@ from kafka.admin import KafkaAdminClient
 from bench import trail
 from models.desks.pair import Desks
 from models.detectors import build
-from models.event import Event, EventReader
+from models.event import Event
+from models.reader import EventReader
 from models.record import decode_log_file, encode
 from models.settings import Context, Settings, parse_settings
 from models.trail import pieces

@@ -18,7 +18,8 @@ from typing import Any, Final
 import msgspec
 from msgspec import Raw, Struct, field
 
-from models.event import Event, EventReader, UnreadableError
+from models.event import Event
+from models.reader import EventReader, UnreadableError
 from models.record import Record, coerce, decode_lenient, decode_lines, decode_log_file, decode_record
 
 PIECE: Final = 256 * 1024  # bytes of a document that are read at once; larger ones are cut between two records

@@ -19,7 +19,8 @@ from msgspec import Struct
 
 from models.desks.grants import MAX_ACCOUNTS, account_of
 from models.desks.pair import Desks
-from models.event import Event, EventReader
+from models.event import Event
+from models.reader import EventReader
 from models.record import decode_lines, encode
 from models.trail import Batch, TrailReader
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from shutil import rmtree
 from typing import Final
 
-from models.event import Event, EventReader, in_order
+from models.event import Event, in_order
+from models.reader import EventReader
 from models.record import decode_lines, encode
 
 MINUTE_S: Final = 60  # of event time, sorted together

@@ -16,7 +16,8 @@ from typing import Final, Generic, Protocol, Self, TypeVar
 
 from isal import igzip
 
-from models.event import Event, EventReader, digest, in_order
+from models.event import Event, in_order
+from models.reader import EventReader, digest
 from models.record import decode_lines, encode
 
 HORIZON_S: Final = (

@@ -19,8 +19,9 @@ from models.desks.incidents import IncidentsDesk
 from models.desks.pair import Desks
 from models.desks.tray import Fault, Tray
 from models.detector import Rule
-from models.event import Event, EventReader
+from models.event import Event
 from models.finding import Finding
+from models.reader import EventReader
 from models.rows import Row, RowKind, StateVersionError, by_kind
 from models.settings import Context
 from streams.filing import NEVER, FiledError, decode_filed

@@ -12,8 +12,9 @@ from models.desks.tray import Fault
 from models.detector import Rule
 from models.detectors import build
 from models.engine import Engine
-from models.event import Event, EventReader, in_order
+from models.event import Event, in_order
 from models.finding import Finding
+from models.reader import EventReader
 from models.record import decode_record, epoch, iso
 from models.settings import Settings, parse_settings
 

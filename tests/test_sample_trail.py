@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from examples import make_sample_trail
-from models.event import EventReader
+from models.reader import EventReader
 from models.record import Record, decode_log_file
 
 STORED = Path(make_sample_trail.__file__).parent / "sample-trail"

@@ -13,8 +13,8 @@ import pytest
 
 from bench import trail
 from models.entity import identify
-from models.event import EventReader
 from models.grants.doors import DOOR_CALLS
+from models.reader import EventReader
 from models.record import Record, decode_identity, decode_log_file, epoch
 
 EVENTS = 12_000

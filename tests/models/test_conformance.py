@@ -26,9 +26,10 @@ from models.detector import Detector, Rule
 from models.detectors import REGISTRY, tuning_of
 from models.detectors.console.machine_role_console import MachineRoleConsole
 from models.engine import Engine
-from models.event import Event, EventReader, in_order
+from models.event import Event, in_order
 from models.finding import MAX_EVIDENCE, MAX_TITLE, Finding
 from models.grants.account import MAX_ATTEMPTS, MAX_WATCHED, AccountState
+from models.reader import EventReader
 from models.record import decode_record, epoch
 from models.settings import parse_settings
 from tests.records import Json, events_of, instance_call, raise_fault, record, role, rules, run, user

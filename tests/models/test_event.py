@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.event import MAX_CACHED_TEXT, Event, EventReader, UnreadableError, digest, in_order
+from models.event import Event, in_order
 from models.facts import CONSOLE_MARKERS, Facts
+from models.reader import MAX_CACHED_TEXT, EventReader, UnreadableError, digest
 from models.record import Record, coerce, decode_identity, decode_record, epoch, iso
 from tests.records import ACCOUNT, CHROME, Json, events_of, record, refusal, role, root, sign_in, user
 

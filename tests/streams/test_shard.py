@@ -12,8 +12,8 @@ from models.desks.tray import Fault
 from models.detectors import build
 from models.detectors.console.machine_role_console import MachineRoleConsole
 from models.detectors.use.root_use import RootUse
-from models.event import EventReader
 from models.finding import Finding
+from models.reader import EventReader
 from models.record import encode, epoch, iso
 from models.rows import Row, StateVersionError
 from models.settings import Context, Settings

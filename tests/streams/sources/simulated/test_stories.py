@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from models.event import EventReader
 from models.facts import CONSOLE_MARKERS, WORKLOAD_PROOF, Facts
+from models.reader import EventReader
 from models.record import decode_record
 from streams.sources.simulated.organisation import START, START_OLD, Plan
 from streams.sources.simulated.stories import BY_NAME, INCIDENTS, NEAR_MISSES, fitting

@@ -12,8 +12,9 @@ import msgspec
 import pytest
 
 from models.entity import identify
-from models.event import Event, EventReader
+from models.event import Event
 from models.facts import Facts
+from models.reader import EventReader
 from models.record import decode_record
 from models.settings import parse_settings
 from streams.sources.simulated.callers import Made
