@@ -161,7 +161,7 @@ def filed(folder: Path, shards: int, *, is_skewed: bool = False) -> list[Message
                     event.actor = hot.actor
                     event.record.user_identity = hot.record.user_identity
         filer.file(events)
-        messages += [(shard, filer.message(shard)) for shard in filer.full()]
+        messages += filer.full()
     return messages + [(shard, filer.message(shard)) for shard in filer.piled()]
 
 
