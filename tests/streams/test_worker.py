@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
@@ -14,6 +15,7 @@ from models.detectors import REGISTRY
 from models.record import epoch
 from models.settings import parse_settings
 from streams.broker import Broker
+from streams.filing import decode_filed
 from streams.kafka import Cluster
 from streams.worker import client_options, faust_credentials
 from tests.conftest import SharedBroker
@@ -45,6 +47,15 @@ ROWS_SENT_BUT_NOT_STORED = DIES.format(module="localstore", owner="TableStore", 
 STORED_BUT_NOT_ACKNOWLEDGED = DIES.format(
     module="localstore", owner="TableStore", method="write", at=3, is_before=False
 )
+
+# A program that runs a worker that takes a source for quiet after seconds.
+HASTY = """
+import streams.course, streams.filing, streams.worker
+streams.course.CHECK_S = streams.worker.WAKE_S = 1.0
+streams.filing.QUIET_S = 3.0
+from streams.cli import main
+main()
+"""
 
 # A program that runs a worker to which Kafka refuses a flush for good.
 REFUSED = """
@@ -78,6 +89,12 @@ def order_free(found: dict[str, Sameness]) -> dict[str, tuple[str, str, bool]]:
     return {
         each: (opened_at, severity, closed) for each, (_, _, severity, *_, opened_at, closed, _, _) in found.items()
     }
+
+
+def idle_ticks(stream: StreamUnderTest) -> Counter[int]:
+    """Count how often shards have been told of each source that nothing comes of it."""
+    filed = (decode_filed(each) for each in stream.values("filed"))
+    return Counter(each.source for each in filed if each.is_idle)
 
 
 class Trail(NamedTuple):
@@ -125,6 +142,43 @@ def test_one_worker_finds_what_a_replay_finds(stream: StreamUnderTest, trail: Tr
     is_open = [value for name, value in counted.items() if name.startswith("rolehawk_findings_open{")]
     assert sum(is_open) == len(live)
     assert worker.stop() == 0
+
+
+def test_time_passes_as_events_come(stream: StreamUnderTest, trail: Trail) -> None:
+    """What looks as if it had come over an hour makes time pass before all has come, and that changes nothing."""
+    stream.start()
+    stream.send(trail.records, hours_an_hour=200)
+    stream.wait_until_done()
+    told_at = max(decode_filed(each).watermark for each in stream.values("filed"))
+    assert told_at > epoch(trail.records[-1]["eventTime"]) - 86_400
+    stream.complete(trail.records)
+    stream.wait_until_done()
+    assert sameness(stream.findings().values()) == trail.findings
+
+
+@pytest.mark.long
+def test_a_producer_with_transactions(stream: StreamUnderTest, trail: Trail) -> None:
+    """Its markers stand between messages and behind the last one, and are none."""
+    stream.send(trail.records, is_transactional=True)
+    first = stream.start()
+    wait_for(lambda: len(stream.findings()) > 10, stream.logs)
+    first.kill()
+    stream.start()
+    stream.complete(trail.records)
+    stream.wait_until_done()
+    assert sameness(stream.findings().values()) == trail.findings
+
+
+@pytest.mark.long
+def test_a_source_that_stays_silent_is_known_to_be(stream: StreamUnderTest, trail: Trail) -> None:
+    """After a restart too, though not one message comes of it: others' time does not wait for it."""
+    stream.send(trail.records[:1_000])
+    first = stream.start()
+    stream.wait_until_done()
+    first.kill()
+    before = idle_ticks(stream)
+    stream.start(program=HASTY)
+    wait_for(lambda: all(idle_ticks(stream)[each] > before[each] for each in range(stream.sources)), stream.logs)
 
 
 def test_killed_and_started_again(stream: StreamUnderTest, trail: Trail) -> None:
@@ -255,7 +309,7 @@ def test_poison_and_a_detector_that_raises(stream: StreamUnderTest, trail: Trail
         b'{"Records": [1, null]}',
     ]
     for role in ("cloudtrail", "filed", "drafts"):
-        stream.produce((stream.topic(role), 0, each) for each in poison)
+        stream.produce((stream.topic(role), 0, each, None) for each in poison)
     stream.send(trail.records[half:])
     stream.complete(trail.records)
     stream.wait_until_done()
