@@ -137,12 +137,12 @@ class StreamUnderTest:
         """
         by_account: dict[str, list[list[Json]]] = {}
         for each in records:
-            messages = by_account.setdefault(each.get("recipientAccountId") or "", [[]])
-            if len(messages[-1]) >= size or (messages[-1] and age_s(messages[-1][0], each) > MAX_SPAN_S):
-                messages.append([])
-            messages[-1].append(each)
+            piles = by_account.setdefault(each.get("recipientAccountId") or "", [[]])
+            if len(piles[-1]) >= size or (piles[-1] and age_s(piles[-1][0], each) > MAX_SPAN_S):
+                piles.append([])
+            piles[-1].append(each)
         sent = sorted(
-            ((some[0], account, some) for account, messages in by_account.items() for some in messages),
+            ((some[0], account, some) for account, piles in by_account.items() for some in piles),
             key=lambda each: (each[0]["eventTime"], each[1]),
         )
         now = time.time()
