@@ -322,7 +322,7 @@ def client_options(cluster: Cluster) -> dict[str, Any]:
     login = {
         "sasl_mechanism": credentials.mechanism,
         "sasl_plain_username": credentials.username,
-        "sasl_plain_password": credentials.password,
+        "sasl_plain_password": credentials.password.reveal() if credentials.password else None,
     }
     return {
         "bootstrap_servers": list(cluster.bootstrap),
@@ -339,7 +339,7 @@ def faust_credentials(cluster: Cluster) -> Any:  # noqa: ANN401 - None, or one o
     if credentials.mechanism is not None:
         return faust.SASLCredentials(
             username=credentials.username,
-            password=credentials.password,
+            password=credentials.password.reveal() if credentials.password else None,
             mechanism=SASLMechanism(credentials.mechanism),
             ssl_context=credentials.tls,
         )
