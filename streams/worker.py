@@ -128,6 +128,7 @@ class Worker:
         self._client = client_options(cluster)
         self.reader = Reader(self._client)
         self._outbox: Outbox | None = None
+        self.on_stopping: Callable[[], None] = lambda: None
         self._open: dict[TP, Inbox | Keeper] = {}
         self._committed: dict[TP, int] = {}
         self._rules = metrics.timed(build(settings))
@@ -143,7 +144,7 @@ class Worker:
     def run(self) -> None:
         """Work until told to stop; raises SystemExit."""
         threading.Thread(target=self._end_if_broken, name="watchdog", daemon=True).start()
-        program: Any = faust.Worker(self.app, loglevel="warn", redirect_stdouts=False)
+        program: Any = faust.Worker(self.app, loglevel="warn", redirect_stdouts=False, quiet=True)
         program.spinner = None
         program.execute_from_commandline()
 
@@ -259,6 +260,9 @@ class Worker:
             _log.error("a flush has not ended in %d s: it might come after another worker's", REVOKE_TIMEOUT_S)
             await self._break_off(error)
 
+    def _stopping(self, *_: object, **_more: object) -> None:
+        self.on_stopping()
+
     async def _break_off(self, error: BaseException) -> None:
         """Give up: state that could not be stored must not be built upon."""
         await self.app.crash(error)
@@ -291,6 +295,7 @@ class Worker:
             worker_redirect_stdouts=False,
         )
         app.on_partitions_revoked.connect(self._let_go)
+        app.on_before_shutdown.connect(self._stopping)
         app.task(self._tally.take_census)
         app.task(self._commit_on)
         app.task(self._wake)

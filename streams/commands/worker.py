@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import click
 
@@ -44,9 +46,10 @@ def worker(settings: Path | None, kafka: str | None, state: Path, listen: tuple[
     from streams.topics import prepare  # noqa: PLC0415
 
     try:
-        state.mkdir(parents=True, exist_ok=True)
         cluster = Cluster.of(found, kafka)
-        prepare(cluster, found.stream)
+        state.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=state):  # whether it can be written is known now, not when there is something to keep
+            prepare(cluster, found.stream)
         metrics = Metrics()
         with opened(found.networks) as locate, served(metrics, *listen) as port:
             made = Worker(found, cluster, state, metrics, locate)
@@ -55,6 +58,7 @@ def worker(settings: Path | None, kafka: str | None, state: Path, listen: tuple[
                     say(f"settings    {settings_file}")
                 say(f"worker      {', '.join(cluster.bootstrap)}, {found.stream.shards} shards, state in {state}")
                 say(f"metrics     http://{listen[0]}:{port}/metrics")
+                made.on_stopping = partial(say, "worker      stopping")
             made.run()
     except SettingsError as error:
         raise Unusable(str(error)) from None
