@@ -36,6 +36,7 @@ from streams.metrics import Metrics
 from streams.outbox import Outbox
 from streams.output import UNUSABLE
 from streams.readback import Reader
+from streams.seldom import Seldom
 from streams.shard import Incidents, Shard
 from streams.tally import Tally
 from streams.topics import INCIDENTS, SHARDS
@@ -114,6 +115,15 @@ class SilentMonitor(faust.Monitor):
     on_stream_event_in = on_stream_event_out = on_message_out = on_message_in  # type: ignore[assignment]  # of any shape
 
 
+class _Program(faust.Worker):
+    """Faust's own process around the agents."""
+
+    def on_setup_root_logger(self, logger: logging.Logger, level: int) -> None:  # noqa: ARG002 - Faust's own contract
+        """Let libraries say the same thing seldom."""
+        for handler in logger.handlers:
+            handler.addFilter(Seldom())
+
+
 class Worker:
     """One process of the stream."""
 
@@ -144,7 +154,7 @@ class Worker:
     def run(self) -> None:
         """Work until told to stop; raises SystemExit."""
         threading.Thread(target=self._end_if_broken, name="watchdog", daemon=True).start()
-        program: Any = faust.Worker(self.app, loglevel="warn", redirect_stdouts=False, quiet=True)
+        program: Any = _Program(self.app, loglevel="warn", redirect_stdouts=False, quiet=True)
         program.spinner = None
         program.execute_from_commandline()
 
