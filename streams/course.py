@@ -109,6 +109,7 @@ class Course:
         now = time.monotonic()
         if self._is_busy or expected != self._expected:
             self._expected, self._waits_since = expected, now
+            return None
         if now - self._waits_since < CHECK_S or not self.is_steady:
             return None
         self._waits_since = now

@@ -86,8 +86,21 @@ class Log:
         self.sought.append(offset)
 
 
-async def give(log: Log, offsets: Iterable[int]) -> Keeper:
-    """Give messages, flush, and close."""
+class SlowLog(Log):
+    """A log whose outbox takes rows only from a time on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_keep = asyncio.Event()
+
+    async def keep(self, _changelog: str, _partition: int, rows: Iterable[StateRow]) -> int:
+        """Take rows when it may."""
+        await self.may_keep.wait()
+        return len(list(rows))
+
+
+def keeper_of(log: Log) -> Keeper:
+    """Make a keeper that has begun."""
 
     async def on_broken(error: BaseException) -> None:
         raise error
@@ -103,6 +116,12 @@ async def give(log: Log, offsets: Iterable[int]) -> Keeper:
         on_broken=on_broken,
     )
     keeper.start()
+    return keeper
+
+
+async def give(log: Log, offsets: Iterable[int]) -> Keeper:
+    """Give messages, flush, and close."""
+    keeper = keeper_of(log)
     for offset in offsets:
         await keeper.take(Given(offset))
     await keeper.flush()
@@ -143,3 +162,25 @@ def test_behind_numbers_without_a_message_none_is_left_out() -> None:
     asyncio.run(give(log, [1, 6, 4, 3, 4, 6]))
     assert log.seen == [1, 3, 4, 6]
     assert log.sought == [3]
+
+
+def test_a_flush_is_waited_for_before_partitions_change_hands() -> None:
+    """Rows of a flush that is under way must not come after those of whoever has the partition next."""
+
+    async def work() -> None:
+        log = SlowLog()
+        keeper = keeper_of(log)
+        await keeper.take(Given(0))
+        flush = asyncio.ensure_future(keeper.flush())
+        await asyncio.sleep(0)
+        rest = asyncio.ensure_future(keeper.rest())
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert not rest.done()
+        log.may_keep.set()
+        await rest
+        assert flush.done()
+        assert log.stored == [0]
+        await keeper.close()
+
+    asyncio.run(work())
