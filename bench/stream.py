@@ -56,6 +56,7 @@ class Run(NamedTuple):
     cpu_us: float  # of all processes together
     busiest_us: float  # CPU time of the one that had most: what it would take if each had a core of its own
     wall_us: float
+    peak_mb: float = 0.0  # memory that one process held at most
 
 
 class Topics:
@@ -116,7 +117,8 @@ class Topics:
         while any(self.left(role) for role in roles):
             time.sleep(0.3)
         cpu_us = [(cpu_s(each.pid) - before_s) / count * 1e6 for each, before_s in zip(processes, before, strict=True)]
-        took = Run(sum(cpu_us), max(cpu_us), (time.monotonic() - began_s) / count * 1e6)
+        wall_us = (time.monotonic() - began_s) / count * 1e6
+        took = Run(sum(cpu_us), max(cpu_us), wall_us, max(peak_mb(each.pid) for each in processes))
         for each in processes:
             each.terminate()
         for each in processes:
@@ -128,6 +130,11 @@ def cpu_s(process_id: int) -> float:
     """Say how much CPU time a process has had."""
     fields = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
+
+
+def peak_mb(process_id: int) -> float:
+    """Say how much memory a process held at most."""
+    return int(Path(f"/proc/{process_id}/status").read_text().partition("VmHWM:")[2].split(None, 1)[0]) / 1024
 
 
 def ends_of(bootstrap: str, topic: str) -> dict[TopicPartition, int]:
@@ -256,7 +263,8 @@ def compare(broker: Broker, folder: Path, given: argparse.Namespace) -> None:
         replays.append(found["cpu_us"])
         whole = Topics(broker, folder, f"whole{pair}", given.shards)
         messages = batches(folder / "trail", BATCH, given.shards)
-        wholes.append(whole.work_off(messages, count, ("cloudtrail", "filed", "drafts")).cpu_us)
+        took = whole.work_off(messages, count, ("cloudtrail", "filed", "drafts"))
+        wholes.append(took.cpu_us)
         alone = Topics(broker, folder, f"desks{pair}", given.shards, filed=whole.names["filed"])
         desks.append(alone.work_off_what_is_there(count, ("filed", "drafts"), whole.idle_s).cpu_us)
         bares.append(bare(broker.bootstrap, whole.names["filed"], given.shards).cpu_us)
@@ -282,6 +290,8 @@ def compare(broker: Broker, folder: Path, given: argparse.Namespace) -> None:
         f"changelog: {changelog / raw:.2f} bytes for each byte of input, {changelog / stored:.2f} for each compressed one; "
         f"filed topic {filed_bytes / stored:.2f} for each compressed one"
     )
+    disk_mb = sum(each.stat().st_size for each in (folder / f"{whole.name}-0").rglob("*") if each.is_file()) / 1e6
+    print(f"memory of a worker: {took.peak_mb:.0f} MB at most; its state on disk: {disk_mb:.1f} MB")
 
 
 def single(broker: Broker, folder: Path, given: argparse.Namespace) -> None:

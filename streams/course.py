@@ -91,7 +91,7 @@ class Course:
         """Say whether no message is missing before one; else go back to that, after which this one comes again."""
         if offset == expected:
             return True
-        if self._found[0] != expected:
+        if self._found[0] != expected or self._found[1] is None:  # there was none when it was asked last
             try:
                 first = await self._find(expected)
             except (KafkaError, TimeoutError):  # `check` asks again

@@ -81,15 +81,14 @@ class Inbox:
         if offset < self._next or not await self._course.is_next(offset, self._next):
             return
         self._next = offset + 1
-        self._filer.wait(min(message.timestamp, time.time()))
+        self._filer.wait(
+            min(message.timestamp or 0.0, time.time())
+        )  # whoever wrote it may know no time, or a later one
         for rejected in self._file(event.value, f"partition {message.partition}, offset {offset}"):
             self._sent.append(await self._outbox.send("rejected", message_of(rejected)))
         async with self._order:
             await self._send(self._filer.full())
         self._filed = offset + 1
-
-    async def rest(self) -> None:
-        """Do nothing more: what is sent twice is known by whoever gets it."""
 
     async def close(self) -> None:
         """Let go: what is not done will be read again by whoever has the partition next."""

@@ -14,6 +14,7 @@ import os
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, Protocol, cast
 
@@ -240,10 +241,12 @@ class Worker:
         """Commit what is done, as our desks know it; Faust takes for done what it threw away, and what was refused."""
         while True:
             await asyncio.sleep(COMMIT_S)
-            if self._open and self.is_steady():
+            if self.is_steady():
                 await self._commit()
 
     async def _commit(self) -> None:
+        if not self._open:
+            return
         assigned = self.consumer.assignment()
         done = {tp: desk.done for tp, desk in self._open.items() if tp in assigned}
         news = {tp: offset for tp, offset in done.items() if offset != self._committed.get(tp)}
@@ -263,15 +266,18 @@ class Worker:
         """Have no flush under way when another worker takes a partition over, and what is done committed."""
         try:
             async with asyncio.timeout(REVOKE_TIMEOUT_S):
-                for desk in list(self._open.values()):
-                    await desk.rest()
+                for keeper in [each for each in self._open.values() if isinstance(each, Keeper)]:
+                    await keeper.rest()
                 await self._commit()
         except TimeoutError as error:
             _log.error("a flush has not ended in %d s: it might come after another worker's", REVOKE_TIMEOUT_S)
             await self._break_off(error)
 
-    def _stopping(self, *_: object, **_more: object) -> None:
+    async def _stopping(self, *_: object, **_more: object) -> None:
         self.on_stopping()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(ANSWER_S):
+                await self._commit()
 
     async def _break_off(self, error: BaseException) -> None:
         """Give up: state that could not be stored must not be built upon."""
