@@ -160,7 +160,8 @@ class Cluster:
             )
         except KafkaTimeoutError:
             raise KafkaUnusableError(
-                f"{', '.join(self.bootstrap)}: no broker answers there, or it does not take the login"
+                f"{', '.join(self.bootstrap)}: no broker answers there, or it does not take the login "
+                "([kafka.sasl], [kafka.tls])"
             ) from None
         except KafkaError as error:
             raise KafkaUnusableError(f"{', '.join(self.bootstrap)}: {error}") from None

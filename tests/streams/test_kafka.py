@@ -197,8 +197,9 @@ tls = {{ca_file = "{secured.folder}/ca.pem"}}
         check=False,
     )
     assert done.returncode == 2
-    assert (
-        done.stderr == f"rolehawk: 127.0.0.1:{secured.sasl}: no broker answers there, or it does not take the login\n"
+    assert done.stderr == (
+        f"rolehawk: 127.0.0.1:{secured.sasl}: no broker answers there, or it does not take the login "
+        "([kafka.sasl], [kafka.tls])\n"
     )
 
 
