@@ -81,9 +81,8 @@ class Inbox:
         if offset < self._next or not await self._course.is_next(offset, self._next):
             return
         self._next = offset + 1
-        self._filer.wait(
-            min(message.timestamp or 0.0, time.time())
-        )  # whoever wrote it may know no time, or a later one
+        written_at = message.timestamp or 0.0  # whoever wrote it may know no time, or one that is yet to come
+        self._filer.wait(min(written_at, time.time()))
         for rejected in self._file(event.value, f"partition {message.partition}, offset {offset}"):
             self._sent.append(await self._outbox.send("rejected", message_of(rejected)))
         async with self._order:
@@ -145,7 +144,6 @@ class Inbox:
             sent, done = await self._rounds.get()
             await asyncio.gather(*sent)
             self.done = done
-            self._rounds.task_done()
 
     async def _check(self) -> None:
         """Wait for messages, and know whether there are none."""
