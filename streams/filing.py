@@ -142,14 +142,16 @@ class Filer:
     def watermark(self) -> int:
         """Up to when nothing more is expected: of the account that lags, of those that sent something lately.
 
-        Accounts drift apart by days where history is read. For a while after the start it is not known which do.
+        Accounts drift apart by days where history is read. For a while after the start it is not known which do. An
+        event, or a closing tick, that is dated later than it came makes it no later than that.
         """
-        if not self._newest or self._waited_s < QUIET_S:
-            return self._closed_at
-        quiet_since_s = self._waited_s - QUIET_S
-        active = [at for account, at in self._newest.items() if self._heard_at_s[account] > quiet_since_s]
-        at = min(active) if active else max(self._newest.values())
-        return max(at - self._allowance_s, self._closed_at)
+        until = self._closed_at
+        if self._newest and self._waited_s >= QUIET_S:
+            quiet_since_s = self._waited_s - QUIET_S
+            active = [at for account, at in self._newest.items() if self._heard_at_s[account] > quiet_since_s]
+            at = min(active) if active else max(self._newest.values())
+            until = max(at - self._allowance_s, until)
+        return until if self._arrived_at is None else min(until, int(self._arrived_at))
 
     @property
     def is_idle(self) -> bool:

@@ -116,6 +116,7 @@ EXAMPLE = sorted(
     ],
     key=lambda each: str(each["eventTime"]),
 )
+LONG_AFTER = 1_900_000_000  # all that is told here
 EXPECTED_ENGINE = run(EXAMPLE)
 EXPECTED = sameness(msgspec.to_builtins(each) for each in EXPECTED_ENGINE.findings())
 
@@ -239,7 +240,7 @@ def test_time_is_that_of_the_account_that_lags() -> None:
 
     def wait(begin_s: int, end_s: int) -> None:
         for at in range(begin_s, end_s + 1, 5):
-            filer.wait(1_700_000_000 + at)
+            filer.wait(LONG_AFTER + at)
 
     begin = epoch(str(record("GetObject", None, 0)["eventTime"]))
     wait(0, 0)
@@ -259,17 +260,29 @@ def test_time_is_that_of_the_account_that_lags() -> None:
     assert filer.watermark == begin + 700 * 60
 
 
+def test_what_is_dated_ahead_takes_no_time_along() -> None:
+    """An event, or a closing, of a year that is yet to come: time goes no further than to when it came."""
+    filer = Filer(0, 1, Desks(RULES, CONTEXT), 900)
+    for at in range(0, 70, 5):
+        filer.wait(LONG_AFTER + at)
+    sent = {**record("GetObject", user("robot"), 0), "eventTime": "2099-01-01T00:00:00Z"}
+    filer.file(filer.read(msgspec.json.encode(sent), "here").events)
+    assert filer.watermark == LONG_AFTER + 65
+    filer.close(epoch("2098-01-01T00:00:00Z"))
+    assert filer.watermark == LONG_AFTER + 65
+
+
 def test_nobody_is_quiet_because_nothing_could_come() -> None:
     """Kafka, ingest or this machine stood still for days: that counts as little, and who lags still holds time back."""
     filer = Filer(0, 1, Desks(RULES, CONTEXT), 900)
     begin = epoch(str(record("GetObject", None, 0)["eventTime"]))
     for at in range(0, 70, 5):
-        filer.wait(at)
+        filer.wait(LONG_AFTER + at)
     for minute, account in ((600, "111122223333"), (60, "444455556666")):
         sent = record("GetObject", user("robot"), minute, recipientAccountId=account)
         filer.file(filer.read(msgspec.json.encode(sent), "here").events)
-    filer.wait(70 + 3 * 86_400)
-    filer.wait(10)
+    filer.wait(LONG_AFTER + 70 + 3 * 86_400)
+    filer.wait(LONG_AFTER + 10)
     assert filer.watermark == begin + 60 * 60 - 900
     assert not filer.is_idle
 
