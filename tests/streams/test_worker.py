@@ -368,6 +368,19 @@ def test_shards_are_fixed(stream: StreamUnderTest) -> None:
     assert "has 2 partitions, the settings want 3" in worker.log.read_text()
 
 
+@pytest.mark.long
+def test_each_worker_has_a_folder_of_its_own(stream: StreamUnderTest) -> None:
+    """A second one in the same folder is refused, in one line; once the first is gone it is taken."""
+    first = stream.start()
+    wait_for(lambda: "metrics" in first.log.read_text(), stream.logs)
+    assert stream.start().process.wait(DEADLINE_S) == 2
+    assert "another worker has it" in first.log.read_text()
+    first.kill()
+    again = stream.start()
+    wait_for(lambda: first.log.read_text().count("metrics  ") == 2, stream.logs)
+    assert not again.has_ended()
+
+
 def test_workers_log_in_as_the_settings_say(monkeypatch: pytest.MonkeyPatch) -> None:
     """Faust and our own clients get the same name, password and certificate authority; nothing shows the password."""
     monkeypatch.setenv("PASSWORD", "correct horse")
