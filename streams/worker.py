@@ -49,7 +49,7 @@ ANSWER_S: Final = 5.0
 HEARTBEAT_S: Final = 3.0
 REBALANCE_TIMEOUT_S: Final = 20.0
 CRASH_TIMEOUT_S: Final = 10.0  # for Faust to end in good order once it has given up
-REVOKE_TIMEOUT_S: Final = 15.0  # to let go of partitions with no flush under way; less than what a rebalance takes
+REVOKE_TIMEOUT_S: Final = 12.0  # to let go of partitions with no flush under way; less than what a rebalance takes
 BUFFERED: Final = 32  # messages read ahead of each partition: a filed batch may have a megabyte
 
 _log = logging.getLogger(__name__)
@@ -268,14 +268,17 @@ class Worker:
             async with asyncio.timeout(REVOKE_TIMEOUT_S):
                 for keeper in [each for each in self._open.values() if isinstance(each, Keeper)]:
                     await keeper.rest()
-                await self._commit()
         except TimeoutError as error:
             _log.error("a flush has not ended in %d s: it might come after another worker's", REVOKE_TIMEOUT_S)
             await self._break_off(error)
+        await self._commit_soon()
 
     async def _stopping(self, *_: object, **_more: object) -> None:
         self.on_stopping()
-        with suppress(TimeoutError):
+        await self._commit_soon()
+
+    async def _commit_soon(self) -> None:
+        with suppress(TimeoutError):  # then it is done again
             async with asyncio.timeout(ANSWER_S):
                 await self._commit()
 
