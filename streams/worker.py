@@ -257,9 +257,10 @@ class Worker:
         """Have the last message of a source partition again where none comes: what is quiet must be known to be."""
         while True:
             await asyncio.sleep(WAKE_S)
-            for tp in self.consumer.assignment() - self._open.keys() if self.is_steady() else ():
-                committed = self.consumer._committed_offset.get(tp)  # noqa: SLF001 - as above
-                if tp.topic == self._topics.cloudtrail and committed:
+            for tp, committed in list(self.consumer._committed_offset.items()):  # noqa: SLF001 - as above
+                if not committed or tp.topic != self._topics.cloudtrail or tp in self._open:
+                    continue
+                if self.is_steady() and tp in self.consumer.assignment():
                     await self.consumer.seek(tp, committed - 1)
 
     async def _let_go(self, *_: object, **_more: object) -> None:
