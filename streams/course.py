@@ -58,7 +58,7 @@ class Place(Protocol):
         """Find the first message at an offset or after it; None where there is none. Raises KafkaError, TimeoutError."""
 
     async def go_to(self, offset: int) -> None:
-        """Let messages come from an offset on."""
+        """Let messages come from an offset on. Raises KafkaError, TimeoutError."""
 
 
 class Course:
@@ -91,13 +91,14 @@ class Course:
         """Say whether no message is missing before one; else go back to that, after which this one comes again."""
         if offset == expected:
             return True
-        if self._found[0] != expected or self._found[1] is None:  # there was none when it was asked last
-            try:
+        try:
+            if self._found[0] != expected or self._found[1] is None:  # there was none when it was asked last
                 first = await self._find(expected)
-            except (KafkaError, TimeoutError):  # `check` asks again
-                return False
-            if first is not None and first < offset and self.is_steady:
-                await self._place.go_to(first)
+                if first is not None and first < offset and self.is_steady:
+                    await self._place.go_to(first)
+        except (KafkaError, TimeoutError) as error:
+            _log.info("not gone back: %s", error)  # `check` does it
+            return False
         _, first = self._found
         return first is None or offset <= first
 
@@ -116,13 +117,12 @@ class Course:
         taken, asked_at = self._taken, time.time()
         try:
             first = await self._find(expected)
+            if first is None:
+                return asked_at
+            if taken == self._taken and self.is_steady:
+                await self._place.go_to(first)
         except (KafkaError, TimeoutError) as error:
-            _log.info("Kafka does not say what comes next: %s", error)
-            return None
-        if first is None:
-            return asked_at
-        if taken == self._taken and self.is_steady:
-            await self._place.go_to(first)
+            _log.info("not gone back: %s", error)
         return None
 
     async def _find(self, expected: int) -> int | None:

@@ -55,7 +55,11 @@ class Reader:
         async with self._turn:
             if self._consumer is None:
                 consumer = AIOKafkaConsumer(**self._client, enable_auto_commit=False, auto_offset_reset="earliest")
-                await consumer.start()
+                try:
+                    await consumer.start()
+                except BaseException:
+                    await consumer.stop()
+                    raise
                 self._consumer = consumer
             tp = TopicPartition(topic, partition)
             self._consumer.assign([tp])

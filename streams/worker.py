@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol, cast
 
 import faust
+from aiokafka.errors import KafkaError  # type: ignore[import-untyped]  # it ships no types
 from faust.types import TP
 from faust.types.auth import SASLMechanism
 
@@ -76,8 +77,8 @@ class _Consumer(Protocol):
     async def highwaters(self, *partitions: TP) -> dict[TP, int]:
         """Ask Kafka where partitions end."""
 
-    async def seek(self, partition: TP, offset: int) -> None:
-        """Let messages come from an offset on."""
+    async def seek_wait(self, partitions: dict[TP, int]) -> None:
+        """Let messages come from offsets on; raises KafkaError. `seek` would race with the thread that fetches."""
 
     async def _commit(self, offsets: dict[TP, int]) -> bool:
         """Commit; says whether it was taken."""
@@ -98,13 +99,14 @@ class _Partition:
         """Find the first message at an offset or after it; None where there is none. Raises KafkaError, TimeoutError."""
         async with asyncio.timeout(ANSWER_S):
             end = (await self._worker.consumer.highwaters(self._tp))[self._tp]
-        if offset >= end:
-            return None
-        return await self._worker.reader.first_at(self._tp.topic, self._tp.partition, offset, end)
+            if offset >= end:
+                return None
+            return await self._worker.reader.first_at(self._tp.topic, self._tp.partition, offset, end)
 
     async def go_to(self, offset: int) -> None:
-        """Let messages come from an offset on."""
-        await self._worker.consumer.seek(self._tp, offset)
+        """Let messages come from an offset on; raises KafkaError, TimeoutError."""
+        async with asyncio.timeout(ANSWER_S):
+            await self._worker.consumer.seek_wait({self._tp: offset})
 
 
 class SilentMonitor(faust.Monitor):
@@ -261,7 +263,8 @@ class Worker:
                 if not committed or tp.topic != self._topics.cloudtrail or tp in self._open:
                     continue
                 if self.is_steady() and tp in self.consumer.assignment():
-                    await self.consumer.seek(tp, committed - 1)
+                    with suppress(KafkaError, TimeoutError):  # it is tried again
+                        await _Partition(self, tp).go_to(committed - 1)
 
     async def _let_go(self, *_: object, **_more: object) -> None:
         """Have no flush under way when another worker takes a partition over, and what is done committed."""
@@ -279,9 +282,11 @@ class Worker:
         await self._commit_soon()
 
     async def _commit_soon(self) -> None:
-        with suppress(TimeoutError):  # then it is done again
+        try:
             async with asyncio.timeout(ANSWER_S):
                 await self._commit()
+        except Exception as error:  # noqa: BLE001 - Kafka is away, or Faust has given up: then it is done again
+            _log.info("not committed: %s", error)
 
     async def _break_off(self, error: BaseException) -> None:
         """Give up: state that could not be stored must not be built upon."""

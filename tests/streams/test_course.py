@@ -103,6 +103,8 @@ def test_where_nothing_was_another_may_have_come_meanwhile() -> None:
     running = Course(log)
     assert asyncio.run(running.check(2)) is None
     assert asyncio.run(running.check(2)) is not None
-    log.there = (0, 1, 2, 3)
+    log.there, log.answers = (0, 1, 2, 3), False
+    assert not asyncio.run(running.is_next(3, 2))
+    log.answers = True
     assert not asyncio.run(running.is_next(3, 2))
     assert log.sought == [2]

@@ -57,6 +57,19 @@ from streams.cli import main
 main()
 """
 
+# A program that runs a worker that goes back in each partition every second or two, without need.
+RESTLESS = """
+from streams.cli import main
+from streams.course import Course
+check = Course.check
+async def go_back(self, expected):
+    if self.is_steady:
+        await self._place.go_to(max(expected - 3, 0))
+    return await check(self, expected)
+Course.check = go_back
+main()
+"""
+
 # A program that runs a worker to which Kafka refuses a flush for good.
 REFUSED = """
 from streams.cli import main
@@ -167,6 +180,17 @@ def test_a_producer_with_transactions(stream: StreamUnderTest, trail: Trail) -> 
     stream.complete(trail.records)
     stream.wait_until_done()
     assert sameness(stream.findings().values()) == trail.findings
+
+
+@pytest.mark.long
+def test_going_back_costs_nothing_but_time(stream: StreamUnderTest, trail: Trail) -> None:
+    """Messages that come again, and those that do not yet come because of it, in mid-stream and in every partition."""
+    worker = stream.start(program=RESTLESS)
+    stream.send(trail.records, size=10)
+    stream.complete(trail.records)
+    stream.wait_until_done()
+    assert sameness(stream.findings().values()) == trail.findings
+    assert not worker.has_ended()
 
 
 @pytest.mark.long
