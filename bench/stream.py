@@ -52,10 +52,12 @@ Message = tuple[int, bytes]  # partition and value
 
 
 class Run(NamedTuple):
-    """What one process took."""
+    """What one process or more took, for each event of all."""
 
-    cpu_us: float  # per event
+    cpu_us: float  # of all processes together
+    busiest_us: float  # CPU time of the one that had most: what it would take if each had a core of its own
     wall_us: float
+    peak_mb: float = 0.0  # memory that one process held at most
 
 
 class Topics:
@@ -100,7 +102,8 @@ class Topics:
         time.sleep(SETTLE_S)
         while any(self.left(role) for role in roles):
             time.sleep(0.3)
-        took = Run((cpu_s(process.pid) - idle_s) / count * 1e6, (time.monotonic() - began_s) / count * 1e6)
+        cpu_us = (cpu_s(process.pid) - idle_s) / count * 1e6
+        took = Run(cpu_us, cpu_us, (time.monotonic() - began_s) / count * 1e6)
         process.terminate()
         process.wait()
         return took
@@ -109,15 +112,14 @@ class Topics:
         """Start workers, let them wait for work, give it to them, and say what it took until all is acknowledged."""
         processes = [self.start(number) for number in range(workers)]
         time.sleep(SETTLE_S)
-        before_s, began_s = sum(cpu_s(each.pid) for each in processes), time.monotonic()
-        self.idle_s = before_s / workers
+        before, began_s = [cpu_s(each.pid) for each in processes], time.monotonic()
+        self.idle_s = sum(before) / workers
         produce(self.bootstrap, self.names[roles[0]], messages)
         while any(self.left(role) for role in roles):
             time.sleep(0.3)
-        took = Run(
-            (sum(cpu_s(each.pid) for each in processes) - before_s) / count * 1e6,
-            (time.monotonic() - began_s) / count * 1e6,
-        )
+        cpu_us = [(cpu_s(each.pid) - before_s) / count * 1e6 for each, before_s in zip(processes, before, strict=True)]
+        wall_us = (time.monotonic() - began_s) / count * 1e6
+        took = Run(sum(cpu_us), max(cpu_us), wall_us, max(peak_mb(each.pid) for each in processes))
         for each in processes:
             each.terminate()
         for each in processes:
@@ -129,6 +131,11 @@ def cpu_s(process_id: int) -> float:
     """Say how much CPU time a process has had."""
     fields = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
+
+
+def peak_mb(process_id: int) -> float:
+    """Say how much memory a process held at most."""
+    return int(Path(f"/proc/{process_id}/status").read_text().partition("VmHWM:")[2].split(None, 1)[0]) / 1024
 
 
 def ends_of(bootstrap: str, topic: str) -> dict[TopicPartition, int]:
@@ -161,7 +168,7 @@ def filed(folder: Path, shards: int, *, is_skewed: bool = False) -> list[Message
                 if number % 2:
                     event.caller = hot.caller
         filer.file(events)
-        messages += [(shard, filer.message(shard)) for shard in filer.full()]
+        messages += filer.full()
     return messages + [(shard, filer.message(shard)) for shard in filer.piled()]
 
 
@@ -228,10 +235,8 @@ def bare(bootstrap: str, topic: str, shards: int, processes: int = 1) -> Run:
     running = [subprocess.Popen([*command, share], cwd=ROOT, stdout=subprocess.PIPE) for share in shares]
     found = [json.loads(each.communicate()[0]) for each in running]
     rows = sum(each["rows"] for each in found)
-    return Run(
-        sum(each["cpu_us"] * each["rows"] for each in found) / rows,
-        max(each["wall_us"] * each["rows"] for each in found) / rows,
-    )
+    cpu_us = [each["cpu_us"] * each["rows"] / rows for each in found]
+    return Run(sum(cpu_us), max(cpu_us), max(each["wall_us"] * each["rows"] for each in found) / rows)
 
 
 def replayed(folder: Path) -> dict[str, Any]:
@@ -258,7 +263,8 @@ def compare(broker: Broker, folder: Path, given: argparse.Namespace) -> None:
         replays.append(found["cpu_us"])
         whole = Topics(broker, folder, f"whole{pair}", given.shards)
         messages = batches(folder / "trail", BATCH, given.shards)
-        wholes.append(whole.work_off(messages, count, ("cloudtrail", "filed", "drafts")).cpu_us)
+        took = whole.work_off(messages, count, ("cloudtrail", "filed", "drafts"))
+        wholes.append(took.cpu_us)
         alone = Topics(broker, folder, f"desks{pair}", given.shards, filed=whole.names["filed"])
         desks.append(alone.work_off_what_is_there(count, ("filed", "drafts"), whole.idle_s).cpu_us)
         bares.append(bare(broker.bootstrap, whole.names["filed"], given.shards).cpu_us)
@@ -284,6 +290,8 @@ def compare(broker: Broker, folder: Path, given: argparse.Namespace) -> None:
         f"changelog: {changelog / raw:.2f} bytes for each byte of input, {changelog / stored:.2f} for each compressed one; "
         f"filed topic {filed_bytes / stored:.2f} for each compressed one"
     )
+    disk_mb = sum(each.stat().st_size for each in (folder / f"{whole.name}-0").rglob("*") if each.is_file()) / 1e6
+    print(f"memory of a worker: {took.peak_mb:.0f} MB at most; its state on disk: {disk_mb:.1f} MB")
 
 
 def single(broker: Broker, folder: Path, given: argparse.Namespace) -> None:
@@ -295,21 +303,28 @@ def single(broker: Broker, folder: Path, given: argparse.Namespace) -> None:
 
 
 def spread(broker: Broker, folder: Path, given: argparse.Namespace) -> None:
-    """Measure one worker and two on the same filed batches, beside one bare consumer and two; then with a busy entity."""
+    """Measure one worker and two on the same filed batches, beside one bare consumer and two; then with a busy entity.
+
+    How much faster two are goes by the CPU time of the busier one: this machine has no core for each, and none for Kafka.
+    """
     roles = ("filed", "drafts")
     for label, is_skewed in (("even keys", False), ("one entity makes half of all events", True)):
         messages = filed(folder / "trail", given.shards, is_skewed=is_skewed)
         rows = sum(len(decode_filed(value).hows) for _, value in messages)
-        walls = []
-        for workers in (1, 2):
-            topics = Topics(broker, folder, f"spread{workers}{int(is_skewed)}", given.shards)
-            walls.append(topics.work_off(messages, rows, roles, workers).wall_us)
-        alone, both = (bare(broker.bootstrap, topics.names["filed"], given.shards, number).wall_us for number in (1, 2))
-        gained, bare_gained = walls[0] / walls[1], alone / both
+        topics = [Topics(broker, folder, f"spread{each}{int(is_skewed)}", given.shards) for each in (1, 2)]
+        ours = [each.work_off(messages, rows, roles, workers) for workers, each in enumerate(topics, 1)]
+        bares = [bare(broker.bootstrap, topics[1].names["filed"], given.shards, workers) for workers in (1, 2)]
+        gained, bare_gained = (alone.busiest_us / both.busiest_us for alone, both in (ours, bares))
+        walls = [f"{alone.wall_us / both.wall_us:.2f}" for alone, both in (ours, bares)]
         print(
-            f"two workers, {label}: {gained:.2f} times as fast as one; two bare consumers {bare_gained:.2f} times: "
-            f"{gained / bare_gained:.0%} of that"
+            f"two workers, {label}: {gained:.2f} times as fast as one by the busier one's CPU time, two bare consumers "
+            f"{bare_gained:.2f} times: {gained / bare_gained:.0%} of that. CPU time of all {ours[0].cpu_us:.1f} and "
+            f"{ours[1].cpu_us:.1f} us; by the clock {' and '.join(walls)} times",
+            flush=True,
         )
+
+
+PARTS: Final = {"compare": compare, "single": single, "spread": spread}
 
 
 def main() -> None:
@@ -319,6 +334,7 @@ def main() -> None:
     parser.add_argument("--entities", type=int, default=2_000)
     parser.add_argument("--pairs", type=int, default=3)
     parser.add_argument("--shards", type=int, default=4)
+    parser.add_argument("--only", choices=PARTS, help="measure one part alone")
     parser.add_argument("--consume", nargs=3, help=argparse.SUPPRESS)  # bootstrap, topic, partitions
     given = parser.parse_args()
     if given.consume:
@@ -330,9 +346,9 @@ def main() -> None:
         trail.write(folder / "trail", given.events, given.entities, DAYS, 1)
         with Broker(folder / "broker") as broker:
             print(f"{given.events:,} events, {given.entities:,} entities, {given.shards} shards, batches of {BATCH}")
-            compare(broker, folder, given)
-            single(broker, folder, given)
-            spread(broker, folder, given)
+            for name, part in PARTS.items():
+                if given.only in (None, name):
+                    part(broker, folder, given)
 
 
 if __name__ == "__main__":

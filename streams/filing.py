@@ -7,8 +7,7 @@ read, and parameters only where a detector asks for them. Each message says how 
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from hashlib import blake2b
 from typing import Final, NamedTuple
 from zlib import crc32
@@ -27,7 +26,8 @@ from models.trail import Batch, TrailReader
 MAX_ROWS: Final = 500  # events of one filed message
 MAX_BYTES: Final = 1_000_000  # of its records before compression; one record may be larger
 MAX_KNOWN: Final = 65_536  # entities whose shard is remembered; a full memory starts over
-QUIET_S: Final = 60.0  # without an event, an account no longer holds the others' time back
+QUIET_S: Final = 60.0  # in which nothing came of it, and an account no longer holds the others' time back
+STEP_S: Final = 10.0  # that count at most between two messages: Kafka, ingest or this machine stood still
 NEVER: Final = 1 << 62
 ID_BYTES: Final = 8
 _LEVEL: Final = 1  # of compression: a quarter of the bytes for 1 µs an event
@@ -120,28 +120,21 @@ class Filer:
     is acknowledged only after Kafka has what was filed.
     """
 
-    def __init__(
-        self,
-        source: int,
-        shards: int,
-        desks: Desks,
-        allowance_s: int,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, source: int, shards: int, desks: Desks, allowance_s: int) -> None:
         self.source = source
-        self._clock = clock
-        self._settled_at = clock() + QUIET_S
+        self._arrived_at: float | None = None  # up to when all that was written into Kafka is read
+        self._waited_s = 0.0  # for so long events could have come
         self._newest: dict[str, int] = {}  # account -> time of its newest event; at most MAX_ACCOUNTS
-        self._read_at: dict[str, float] = {}  # account -> when an event of it was read last
+        self._heard_at_s: dict[str, float] = {}  # account -> how long had been waited when its last event came
+        self._last_at_s = 0.0  # the same of all
         self._closed_at = -NEVER
         self.coverage_since = NEVER
-        self.is_idle = False
         self._desks = desks  # says where an event belongs; observes none
         self._allowance_s = allowance_s
         self._shards = shards
         self._reader = TrailReader(desks.asked_for)
         self._piles: list[Pile] = [Pile() for _ in range(shards)]
-        self._now = 0.0
+        self._full: list[tuple[int, bytes]] = []
         self._recipients: list[str] = []  # accounts that events were delivered to
         self._told = [0] * shards  # how many of the accounts each shard has been told
         self._shard_of: dict[str, int] = {}
@@ -150,14 +143,32 @@ class Filer:
     def watermark(self) -> int:
         """Up to when nothing more is expected: of the account that lags, of those that sent something lately.
 
-        Accounts drift apart by days where history is read. For a while after the start it is not known which do.
+        Accounts drift apart by days where history is read. For a while after the start it is not known which do. An
+        event, or a closing tick, that is dated later than it came makes it no later than that.
         """
-        now = self._clock()
-        if not self._newest or now < self._settled_at:
-            return self._closed_at
-        active = [at for account, at in self._newest.items() if now - self._read_at[account] < QUIET_S]
-        at = min(active) if active else max(self._newest.values())
-        return max(at - self._allowance_s, self._closed_at)
+        until = self._closed_at
+        if self._newest and self._waited_s >= QUIET_S:
+            quiet_since_s = self._waited_s - QUIET_S
+            active = [at for account, at in self._newest.items() if self._heard_at_s[account] > quiet_since_s]
+            at = min(active) if active else max(self._newest.values())
+            until = max(at - self._allowance_s, until)
+        return until if self._arrived_at is None else min(until, int(self._arrived_at))
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing has come for a while."""
+        return self._waited_s - self._last_at_s >= QUIET_S
+
+    def wait(self, until: float) -> None:
+        """Learn that all was read that had been written into Kafka by a time, in seconds since 1970.
+
+        That is what quiet is measured by: how fast we read, or that we could not, makes nobody quiet.
+        """
+        if self._arrived_at is None:
+            self._arrived_at = until
+        elif until > self._arrived_at:
+            self._waited_s += min(until - self._arrived_at, STEP_S)
+            self._arrived_at = until
 
     def read(self, data: bytes, where: str, first: int = 1) -> Batch:
         """Read a piece of a message of the source; what cannot be read is in the batch, with its place."""
@@ -166,7 +177,7 @@ class Filer:
     def file(self, events: Iterable[Event]) -> list[Unfiled]:
         """Put events on the piles of those whom they concern; gives those that are on none."""
         unfiled = []
-        self._now = self._clock()
+        self._last_at_s = self._waited_s
         for event in events:
             try:
                 is_filed = self._file(event)
@@ -184,7 +195,7 @@ class Filer:
         if known_at is not None or len(self._newest) < MAX_ACCOUNTS:
             if known_at is None or event.at > known_at:
                 self._newest[account] = event.at
-            self._read_at[account] = self._now
+            self._heard_at_s[account] = self._waited_s
             if known_at is None and event.caller.recipient_account_id is not None:
                 self._recipients.append(account)
         hows: dict[int, int] = {}
@@ -199,15 +210,19 @@ class Filer:
         record = encode(event.record)
         for shard, how in hows.items():
             self._piles[shard].add(event_id, how, record)
+            if self._piles[shard].is_full:
+                self._full.append((shard, self.message(shard)))
         return True
 
     def close(self, at: int) -> None:
         """Learn that all events up to a time have come."""
         self._closed_at = max(self._closed_at, at)
+        self._last_at_s = self._waited_s
 
-    def full(self) -> list[int]:
-        """List the shards whose piles make a message."""
-        return [shard for shard, pile in enumerate(self._piles) if pile.is_full]
+    def full(self) -> list[tuple[int, bytes]]:
+        """Give the messages of full piles, each with its shard, in their order."""
+        full, self._full = self._full, []
+        return full
 
     def piled(self) -> list[int]:
         """List the shards that have anything on their piles."""

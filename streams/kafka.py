@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from models.settings import Settings
 from models.streaming import Tls
+from streams.secret import Secret, SecretError, find_secret
 
 if TYPE_CHECKING:
     from kafka import KafkaConsumer, KafkaProducer
@@ -27,7 +28,6 @@ BOOTSTRAP_VARIABLE: Final = "KAFKA_BOOTSTRAP_SERVERS"
 MAX_MESSAGE_BYTES: Final = 1_000_000  # of one message's value: a broker takes 1 MiB, key and framing among it
 CONNECT_TIMEOUT_MS: Final = 10_000  # in which a broker must answer when a client is made
 RECONNECT_MS: Final = 2_000  # at most between two tries to reach a broker that is down
-MAX_SECRET_BYTES: Final = 65_536
 _NO_EXTRA: Final = "needs the extra `stream`: pip install 'rolehawk[stream]'"
 
 # The client says on its logger what it goes on to try again; what it gives up on is raised.
@@ -45,7 +45,7 @@ class Credentials:
     security_protocol: str  # PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL
     mechanism: str | None = None
     username: str | None = None
-    password: str | None = field(default=None, repr=False)
+    password: Secret | None = None
     tls: ssl.SSLContext | None = field(default=None, repr=False)
 
 
@@ -154,62 +154,38 @@ class Cluster:
                 security_protocol=credentials.security_protocol,
                 sasl_mechanism=credentials.mechanism,
                 sasl_plain_username=credentials.username,
-                sasl_plain_password=credentials.password,
+                sasl_plain_password=credentials.password.reveal() if credentials.password else None,
                 ssl_context=credentials.tls,
                 **more,
             )
         except KafkaTimeoutError:
             raise KafkaUnusableError(
-                f"{', '.join(self.bootstrap)}: no broker answers there, or it does not take the login"
+                f"{', '.join(self.bootstrap)}: no broker answers there, or it does not take the login "
+                "([kafka.sasl], [kafka.tls])"
             ) from None
         except KafkaError as error:
             raise KafkaUnusableError(f"{', '.join(self.bootstrap)}: {error}") from None
 
 
-def secret(variable: str | None, file: str | None, what: str) -> str | None:
-    """Read a secret from the environment or from a file's first line; None where neither is named.
-
-    Raises KafkaUnusableError, which names the variable or the file and nothing of what is in it.
-    """
-    if variable is not None:
-        if not (value := os.environ.get(variable)):
-            raise KafkaUnusableError(f"{what}: {variable} is not set")
-        return value
-    if file is None:
-        return None
-    try:
-        with Path(file).open("rb") as opened:
-            value = opened.read(MAX_SECRET_BYTES).decode().partition("\n")[0].rstrip("\r")
-    except OSError as error:
-        raise KafkaUnusableError(f"{what}: {file}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise KafkaUnusableError(f"{what}: {file}: not UTF-8") from None
-    if not value:
-        raise KafkaUnusableError(f"{what}: {file}: its first line is empty")
-    return value
-
-
 def _credentials(settings: Settings) -> Credentials:
     kafka = settings.kafka
-    tls = None if kafka.tls is None else _tls(kafka.tls)
-    if (sasl := kafka.sasl) is None:
-        return Credentials("PLAINTEXT" if tls is None else "SSL", tls=tls)
-    return Credentials(
-        "SASL_PLAINTEXT" if tls is None else "SASL_SSL",
-        sasl.mechanism,
-        sasl.username,
-        secret(sasl.password_env, sasl.password_file, "kafka.sasl"),
-        tls,
-    )
+    try:
+        tls = None if kafka.tls is None else _tls(kafka.tls)
+        if (sasl := kafka.sasl) is None:
+            return Credentials("PLAINTEXT" if tls is None else "SSL", tls=tls)
+        password = find_secret("kafka.sasl.password", sasl.password_env, sasl.password_file)
+    except SecretError as error:
+        raise KafkaUnusableError(str(error)) from None
+    return Credentials("SASL_PLAINTEXT" if tls is None else "SASL_SSL", sasl.mechanism, sasl.username, password, tls)
 
 
 def _tls(tls: Tls) -> ssl.SSLContext:
-    password = secret(tls.key_password_env, tls.key_password_file, "kafka.tls")
+    password = find_secret("kafka.tls.key_password", tls.key_password_env, tls.key_password_file)
     try:
         context = ssl.create_default_context(cafile=tls.ca_file)
         if tls.certificate_file is not None:
             # Without a password OpenSSL would ask for one on the terminal.
-            context.load_cert_chain(tls.certificate_file, tls.key_file, password or "")
+            context.load_cert_chain(tls.certificate_file, tls.key_file, password.reveal() if password else "")
     except (OSError, ssl.SSLError) as error:  # a file that is missing does not say which
         named = [each for each in (tls.ca_file, tls.certificate_file, tls.key_file) if each is not None]
         missing = [each for each in named if not Path(each).is_file()]

@@ -2,7 +2,7 @@
 
 The order of things is what makes a crash harmless. A message is applied, and what it yields is sent; on a timer Kafka is
 waited for to have all of that, then the rows that changed go into the changelog, in one piece, together with the offset
-up to which they hold; then into the local store; then the messages are acknowledged. Whoever takes up after a crash finds
+up to which they hold; then into the local store; then the messages count as done. Whoever takes up after a crash finds
 the state of some offset, exact, and applies again what came after it. That yields the same messages once more, which
 whoever gets them knows by their place.
 """
@@ -11,69 +11,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Any, Final, Protocol
 
 from models.rows import Row
 from models.trail import Rejected
+from streams.course import Course, Event
 from streams.filing import FiledError
 from streams.outbox import Outbox, StateRow
 from streams.rejected import message_of
 from streams.shard import Outgoing
 
-SEEK_S: Final = 5.0  # for messages to come from where we went
 FLUSH_S: Final = 2.0  # how much work a crash repeats at most, and how old the stored state is
 MAX_PENDING: Final = 400  # messages that wait for a flush; then no more are applied until it is done
 
 _log = logging.getLogger(__name__)
-
-
-class Message(Protocol):
-    """A message as Faust gives it."""
-
-    @property
-    def partition(self) -> int:
-        """Its partition."""
-
-    @property
-    def offset(self) -> int:
-        """Its offset."""
-
-
-class Event(Protocol):
-    """A message that waits to be acknowledged, as Faust gives it."""
-
-    @property
-    def message(self) -> Message:
-        """Where it stands."""
-
-    @property
-    def value(self) -> bytes:
-        """Its bytes."""
-
-    def ack(self) -> bool:
-        """Say that it need not come again."""
-
-
-class Place(Protocol):
-    """Where messages of a partition come from."""
-
-    def is_steady(self) -> bool:
-        """Say whether partitions stay with whom they are; while they change hands, tables are being read into."""
-
-    def is_behind(self, offset: int) -> bool:
-        """Say whether there is a message at an offset or after it, as far as is known."""
-
-    async def earliest(self) -> int:
-        """Give the offset of the oldest message that is still there."""
-
-    async def go_to(self, offset: int) -> None:
-        """Let messages come from an offset on."""
-
-    def done(self, offset: int) -> None:
-        """Take it that all before an offset is done for good."""
 
 
 class State(Protocol):
@@ -103,57 +56,8 @@ class LocalStore(Protocol):
         """Store rows, and the offset of the changelog up to which the store holds."""
 
 
-class Course:
-    """The messages of one partition, one after another without a gap, in whatever order Faust gives them.
-
-    As partitions change hands Faust throws away what it has read ahead, goes back, and may yet give a message of before
-    in between; what it skipped it takes for compacted, and would acknowledge.
-    """
-
-    def __init__(self, partition: int, place: Place) -> None:
-        self._partition = partition
-        self._place = place
-        self._missing: int | None = None  # the offset that we last went back to
-        self._sought_at = -SEEK_S
-        self._moved_at = time.monotonic()
-        self.is_busy = False  # a message is being taken: none is to come meanwhile
-
-    async def is_next(self, offset: int, expected: int) -> bool:
-        """Say whether there is nothing before a message; else go back to what is, after which the message comes again."""
-        earliest = await self._place.earliest()
-        if earliest >= offset:
-            if expected > 0:
-                _log.warning("partition %d: %d messages are gone unread", self._partition, offset - expected)
-            return True
-        self._missing = max(expected, earliest)
-        await self.go_back(self._missing)
-        return False
-
-    async def go_back(self, expected: int) -> None:
-        """Go back to a message that is missing, again and again until it comes: Faust may go elsewhere meanwhile."""
-        now = time.monotonic()
-        if self.is_busy:
-            self._moved_at = now
-        is_missing = self._missing is not None and self._missing >= expected
-        # What Faust had read ahead and threw away does not come by itself, and no later message tells of it.
-        has_stalled = now - self._moved_at > SEEK_S and self._place.is_behind(expected)
-        if (is_missing or has_stalled) and self._place.is_steady() and now - self._sought_at > SEEK_S:
-            self._sought_at = now
-            await self._place.go_to(expected)
-
-    @contextmanager
-    def taking(self) -> Iterator[None]:
-        """Take a message: while that waits for room, none else is missing."""
-        self.is_busy = True
-        try:
-            yield
-        finally:
-            self.is_busy = False
-            self._moved_at = time.monotonic()
-
-
 class Keeper:
-    """One partition's state, its messages that wait for a flush, and the task that flushes."""
+    """One partition's state, and the task that stores it."""
 
     def __init__(
         self,
@@ -162,7 +66,8 @@ class Keeper:
         store: LocalStore,
         outbox: Outbox,
         *,
-        place: Place,
+        course: Course,
+        on_start: Callable[[], None],
         on_close: Callable[[], None],
         on_broken: Callable[[BaseException], Awaitable[None]],
     ) -> None:
@@ -170,17 +75,24 @@ class Keeper:
         self._state = state
         self._store = store
         self._outbox = outbox
-        self._place = place
-        self._course = Course(partition, place)
+        self._course = course
+        self._on_start = on_start
         self._on_close = on_close
         self._on_broken = on_broken
         self._turn = asyncio.Lock()  # what a message yields is sent before state that has it is looked at
-        self._pending: list[Event] = []
+        self._flushing = asyncio.Lock()
+        self._pending = 0  # messages that wait for a flush
         self._sent: list[Awaitable[Any]] = []
         self._has_room = asyncio.Event()
         self._has_room.set()
         self._is_wanted = asyncio.Event()
+        self._flusher: asyncio.Future[None] | None = None
         state.restore(to_row(key, value) for key, value in store.read())
+        self.done = state.applied + 1  # before which offset all is done for good
+
+    def start(self) -> None:
+        """Begin to flush from time to time."""
+        self._on_start()
         self._flusher = asyncio.ensure_future(self._flush_on())
 
     async def take(self, event: Event) -> None:
@@ -190,14 +102,13 @@ class Keeper:
 
     async def _take(self, event: Event) -> None:
         offset, expected = event.message.offset, self._state.applied + 1
-        if offset > expected and not await self._course.is_next(offset, expected):
+        if offset < expected or not await self._course.is_next(offset, expected):
             return
         async with self._turn:
-            if offset > self._state.applied:
-                for role, key, value in self._apply(event):
-                    self._sent.append(await self._send(role, value, key))
-            self._pending.append(event)
-        if len(self._pending) >= MAX_PENDING:
+            for role, key, value in self._apply(event):
+                self._sent.append(await self._send(role, value, key))
+            self._pending += 1
+        if self._pending >= MAX_PENDING:
             self._has_room.clear()
             self._is_wanted.set()
         await self._has_room.wait()
@@ -216,14 +127,24 @@ class Keeper:
         try:
             return await self._outbox.send(role, value, key, 0)
         except BaseException:
-            self._flusher.cancel()  # what was applied is ahead of what was sent: that must not be stored
+            self._stop()  # what was applied is ahead of what was sent: that must not be stored
             raise
+
+    def _stop(self) -> None:
+        if self._flusher is not None:
+            self._flusher.cancel()
+
+    async def rest(self) -> None:
+        """Wait until no flush is under way; none begins while partitions change hands."""
+        async with self._flushing:
+            pass
 
     async def close(self) -> None:
         """Let go of everything: what was not flushed will be applied again by whoever has the partition next."""
-        self._flusher.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._flusher
+        self._stop()
+        if self._flusher is not None:
+            with suppress(asyncio.CancelledError):
+                await self._flusher
         self._on_close()
 
     async def _flush_on(self) -> None:
@@ -232,8 +153,8 @@ class Keeper:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._is_wanted.wait(), FLUSH_S)
                 self._is_wanted.clear()
-                await self._course.go_back(self._state.applied + 1)
-                if self._pending and self._place.is_steady():
+                await self._course.check(self._state.applied + 1)
+                if self._pending and self._course.is_steady:
                     await self.flush()
                     self._has_room.set()
         except Exception as error:  # noqa: BLE001 - rows that are given out count as stored: there is no going on
@@ -241,19 +162,17 @@ class Keeper:
             await self._on_broken(error)
 
     async def flush(self) -> None:
-        """Store what changed, once Kafka has what came of it, and acknowledge the messages that it came of."""
-        async with self._turn:
-            pending, self._pending = self._pending, []
-            sent, self._sent = self._sent, []
-            rows = [to_state_row(row) for row in self._state.rows()]
-            done = self._state.applied + 1
-        await asyncio.gather(*sent)
-        offset = await self._outbox.keep(self._store.changelog, self._partition, rows)
-        self._store.write(rows, offset)
-        for event in pending:
-            event.ack()
-        if pending:
-            self._place.done(done)
+        """Store what changed, once Kafka has what came of it; after that its messages are done."""
+        async with self._flushing:
+            async with self._turn:
+                self._pending = 0
+                sent, self._sent = self._sent, []
+                rows = [to_state_row(row) for row in self._state.rows()]
+                done = self._state.applied + 1
+            await asyncio.gather(*sent)
+            offset = await self._outbox.keep(self._store.changelog, self._partition, rows)
+            self._store.write(rows, offset)
+            self.done = done
 
 
 def to_state_row(row: Row) -> StateRow:

@@ -46,16 +46,6 @@ class Outbox:
         await self._rows.start()
         return self
 
-    async def stop(self) -> None:
-        """Send what is waiting, and disconnect."""
-        await self._messages.stop()
-        await self._rows.stop()
-
-    async def flush(self) -> None:
-        """Wait until Kafka has all that was sent."""
-        await self._messages.flush()
-        await self._rows.flush()
-
     async def send(
         self, role: str, value: bytes, key: bytes | None = None, partition: int | None = None
     ) -> Awaitable[Any]:

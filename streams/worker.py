@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol, cast
 
 import faust
+from aiokafka.errors import KafkaError  # type: ignore[import-untyped]  # it ships no types
 from faust.types import TP
 from faust.types.auth import SASLMechanism
 
@@ -26,27 +27,30 @@ from models.desks.pair import Desks
 from models.detectors import build
 from models.network import Locate
 from models.settings import Context, Settings
+from streams.course import Course, Event
 from streams.filing import Filer
 from streams.inbox import Inbox
 from streams.kafka import Cluster
-from streams.keeper import Course, Event, Keeper
+from streams.keeper import Keeper
 from streams.learning.model import model_of
 from streams.localstore import TableStore
 from streams.metrics import Metrics
 from streams.outbox import Outbox
 from streams.output import UNUSABLE
-from streams.readback import read_back
+from streams.readback import Reader
+from streams.seldom import Seldom
 from streams.shard import Incidents, Shard
 from streams.tally import Tally
 from streams.topics import INCIDENTS, SHARDS
 
 SESSION_TIMEOUT_S: Final = 10.0  # a worker that is not heard of for so long has lost its partitions
 COMMIT_S: Final = 1.0
-COMMIT_AGAIN_S: Final = 10.0
+WAKE_S: Final = 10.0
+ANSWER_S: Final = 5.0
 HEARTBEAT_S: Final = 3.0
 REBALANCE_TIMEOUT_S: Final = 20.0
 CRASH_TIMEOUT_S: Final = 10.0  # for Faust to end in good order once it has given up
-REVOKE_TIMEOUT_S: Final = 5.0  # to let go of partitions with nothing under way
+REVOKE_TIMEOUT_S: Final = 12.0  # to let go of partitions with no flush under way; less than what a rebalance takes
 BUFFERED: Final = 32  # messages read ahead of each partition: a filed batch may have a megabyte
 
 _log = logging.getLogger(__name__)
@@ -70,42 +74,39 @@ class _Consumer(Protocol):
     def assignment(self) -> set[TP]:
         """Give the partitions of this worker."""
 
+    async def highwaters(self, *partitions: TP) -> dict[TP, int]:
+        """Ask Kafka where partitions end."""
+
+    async def seek_wait(self, partitions: dict[TP, int]) -> None:
+        """Let messages come from offsets on; raises KafkaError. `seek` would race with the thread that fetches."""
+
     async def _commit(self, offsets: dict[TP, int]) -> bool:
-        """Commit."""
+        """Commit; says whether it was taken."""
 
 
 class _Partition:
     """Where the messages of one partition come from."""
 
-    def __init__(self, app: Any, partition: TP, done: dict[TP, int]) -> None:  # noqa: ANN401 - Faust's own type says less than is used
-        self._app = app
-        self.partition = partition
-        self._done = done
+    def __init__(self, worker: Worker, tp: TP) -> None:
+        self._worker = worker
+        self._tp = tp
 
     def is_steady(self) -> bool:
         """Say whether partitions stay with whom they are."""
-        return _is_steady(self._app)
+        return self._worker.is_steady()
 
-    def is_behind(self, offset: int) -> bool:
-        """Say whether there is a message at an offset or after it, as far as Kafka has told."""
-        return int(self._app.consumer.highwater(self.partition) or 0) > offset
-
-    async def earliest(self) -> int:
-        """Give the offset of the oldest message that is still there."""
-        offsets = await self._app.consumer.earliest_offsets(self.partition)
-        return int(offsets[self.partition])
+    async def first_at(self, offset: int) -> int | None:
+        """Find the first message at an offset or after it; None where there is none. Raises KafkaError, TimeoutError."""
+        async with asyncio.timeout(ANSWER_S):
+            end = (await self._worker.consumer.highwaters(self._tp))[self._tp]
+            if offset >= end:
+                return None
+            return await self._worker.reader.first_at(self._tp.topic, self._tp.partition, offset, end)
 
     async def go_to(self, offset: int) -> None:
-        """Let messages come from an offset on."""
-        await self._app.consumer.seek(self.partition, offset)
-
-    def done(self, offset: int) -> None:
-        """Take it that all before an offset is done for good."""
-        self._done[self.partition] = offset
-
-
-def _is_steady(app: Any) -> bool:  # noqa: ANN401 - as above
-    return not (app.rebalancing or app.in_recovery)
+        """Let messages come from an offset on; raises KafkaError, TimeoutError."""
+        async with asyncio.timeout(ANSWER_S):
+            await self._worker.consumer.seek_wait({self._tp: offset})
 
 
 class SilentMonitor(faust.Monitor):
@@ -115,6 +116,15 @@ class SilentMonitor(faust.Monitor):
         """Do nothing."""
 
     on_stream_event_in = on_stream_event_out = on_message_out = on_message_in  # type: ignore[assignment]  # of any shape
+
+
+class _Program(faust.Worker):
+    """Faust's own process around the agents."""
+
+    def on_setup_root_logger(self, logger: logging.Logger, level: int) -> None:  # noqa: ARG002 - Faust's own contract
+        """Let libraries say the same thing seldom."""
+        for handler in logger.handlers:
+            handler.addFilter(Seldom())
 
 
 class Worker:
@@ -129,8 +139,11 @@ class Worker:
         self._topics = settings.stream.topics
         self._cluster = cluster
         self._client = client_options(cluster)
+        self.reader = Reader(self._client)
         self._outbox: Outbox | None = None
-        self._done: dict[TP, int] = {}  # by partition, before which offset all is done
+        self.on_stopping: Callable[[], None] = lambda: None
+        self._open: dict[TP, Inbox | Keeper] = {}
+        self._committed: dict[TP, int] = {}
         self._rules = metrics.timed(build(settings))
         self._filing = Desks(self._rules, self._context)  # says what is filed where, and knows nothing
         self._tally = Tally(metrics)
@@ -144,7 +157,7 @@ class Worker:
     def run(self) -> None:
         """Work until told to stop; raises SystemExit."""
         threading.Thread(target=self._end_if_broken, name="watchdog", daemon=True).start()
-        program: Any = faust.Worker(self.app, loglevel="warn", redirect_stdouts=False)
+        program: Any = _Program(self.app, loglevel="warn", redirect_stdouts=False, quiet=True)
         program.spinner = None
         program.execute_from_commandline()
 
@@ -155,83 +168,125 @@ class Worker:
         time.sleep(CRASH_TIMEOUT_S)
         os._exit(UNUSABLE)
 
+    @property
+    def consumer(self) -> _Consumer:
+        """The consumer of all partitions."""
+        return cast("_Consumer", self.app.consumer)
+
+    def is_steady(self) -> bool:
+        """Say whether partitions stay with whom they are, and tables are whole."""
+        return not (self.app.rebalancing or self.app.in_recovery)
+
     # Agents
 
-    async def _work(self, stream: Stream, open_for: Callable[[int], Awaitable[Inbox | Keeper]]) -> None:
+    async def _work(self, stream: Stream, topic: str, open_for: Callable[[TP], Awaitable[Inbox | Keeper]]) -> None:
         """Hand the messages of one partition to what is opened for it; Faust runs this anew when it is assigned anew."""
-        desk: Inbox | Keeper | None = None
+        tp: TP | None = None
         try:
             async for event in stream.noack().events():
-                if desk is None:
-                    desk = await open_for(event.message.partition)
+                if tp is None:
+                    tp = TP(topic, event.message.partition)
+                    desk = await open_for(tp)
+                    desk.start()
+                    self._open[tp] = desk
                 await desk.take(event)
         except Exception as error:  # noqa: BLE001 - Faust would go on with the next message, and this one would be lost
             _log.exception("a partition cannot be worked on")
             await self._break_off(error)
             await asyncio.Event().wait()
         finally:
-            if desk is not None:
-                await desk.close()
+            if tp is not None and (opened := self._open.pop(tp, None)) is not None:
+                self._committed.pop(tp, None)
+                await opened.close()
 
-    async def _inbox(self, partition: int) -> Inbox:
+    async def _inbox(self, tp: TP) -> Inbox:
         shards = self._stream.shards
-        place = self._place(TP(self._topics.cloudtrail, partition))
-        committed = cast("_Consumer", self.app.consumer)._committed_offset.get(place.partition)  # noqa: SLF001 - as below
+        place = _Partition(self, tp)
+        begins_at = self.consumer._committed_offset.get(tp)  # noqa: SLF001 - as far as another came
+        if begins_at is None:
+            begins_at = await place.first_at(0) or 0
         return Inbox(
-            Filer(partition, shards, self._filing, self._stream.allowance_minutes * 60),
+            Filer(tp.partition, shards, self._filing, self._stream.allowance_minutes * 60),
             shards,
             await self._writer(),
             self._tally,
-            course=Course(partition, place),
-            place=place,
-            begins_at=committed if committed is not None else await place.earliest(),
+            course=Course(place),
+            begins_at=begins_at,
             on_broken=self._break_off,
         )
 
-    def _place(self, partition: TP) -> _Partition:
-        """Say where a partition's messages come from; what was done of it before it was ours does not count."""
-        self._done.pop(partition, None)
-        return _Partition(self.app, partition, self._done)
-
-    async def _shard(self, partition: int) -> Keeper:
-        shard = Shard(partition, self._rules, self._context, self._tally, self._learned)
-        keeper = await self._keeper(self._topics.filed, partition, shard, self._shards)
-        await read_back(self._client, self._topics.filed, shard)
+    async def _shard(self, tp: TP) -> Keeper:
+        shard = Shard(tp.partition, self._rules, self._context, self._tally, self._learned)
+        keeper = await self._keeper(tp, shard, self._shards)
+        await self.reader.read_back(tp.topic, shard)
         return keeper
 
-    async def _incidents_desk(self, partition: int) -> Keeper:
+    async def _incidents_desk(self, tp: TP) -> Keeper:
         incidents = Incidents(self._rules, self._context, self._tally)
-        return await self._keeper(self._topics.drafts, partition, incidents, self._incidents)
+        return await self._keeper(tp, incidents, self._incidents)
 
-    async def _keeper(self, topic: str, partition: int, state: Shard | Incidents, table: Any) -> Keeper:  # noqa: ANN401
-        keeper = Keeper(
-            partition,
+    async def _keeper(self, tp: TP, state: Shard | Incidents, table: Any) -> Keeper:  # noqa: ANN401 - as below
+        return Keeper(
+            tp.partition,
             state,
-            TableStore(table, partition),
+            TableStore(table, tp.partition),
             await self._writer(),
+            course=Course(_Partition(self, tp)),
+            on_start=lambda: self._tally.took(state),
             on_close=lambda: self._tally.gave(state),
-            place=self._place(TP(topic, partition)),
             on_broken=self._break_off,
         )
-        self._tally.took(state)
-        return keeper
 
-    # What goes wrong
+    # What is done
 
-    async def _commit_again(self) -> None:
-        """Commit what is done, as we know it.
-
-        Faust commits too; but what met a rebalance it takes for committed though it was refused, and behind a message that
-        it did not give again it commits no more. Nothing would be lost; yet messages would seem to be left.
-        """
+    async def _commit_on(self) -> None:
+        """Commit what is done, as our desks know it; Faust takes for done what it threw away, and what was refused."""
         while True:
-            await asyncio.sleep(COMMIT_AGAIN_S)
-            consumer = cast("_Consumer", self.app.consumer)
-            if _is_steady(self.app):
-                assigned = consumer.assignment()
-                offsets = {tp: offset for tp, offset in self._done.items() if tp in assigned}
-                if offsets:
-                    await consumer._commit(offsets)  # noqa: SLF001
+            await asyncio.sleep(COMMIT_S)
+            if self.is_steady():
+                await self._commit()
+
+    async def _commit(self) -> None:
+        if not self._open:
+            return
+        assigned = self.consumer.assignment()
+        done = {tp: desk.done for tp, desk in self._open.items() if tp in assigned}
+        news = {tp: offset for tp, offset in done.items() if offset != self._committed.get(tp)}
+        if news and await self.consumer._commit(news):  # noqa: SLF001 - `commit` knows only what it is told by messages
+            self._committed.update(news)
+
+    async def _wake(self) -> None:
+        """Have the last message of a source partition again where none comes: what is quiet must be known to be."""
+        while True:
+            await asyncio.sleep(WAKE_S)
+            for tp, committed in list(self.consumer._committed_offset.items()):  # noqa: SLF001 - as above
+                if not committed or tp.topic != self._topics.cloudtrail or tp in self._open:
+                    continue
+                if self.is_steady() and tp in self.consumer.assignment():
+                    with suppress(KafkaError, TimeoutError):  # it is tried again
+                        await _Partition(self, tp).go_to(committed - 1)
+
+    async def _let_go(self, *_: object, **_more: object) -> None:
+        """Have no flush under way when another worker takes a partition over, and what is done committed."""
+        try:
+            async with asyncio.timeout(REVOKE_TIMEOUT_S):
+                for keeper in [each for each in self._open.values() if isinstance(each, Keeper)]:
+                    await keeper.rest()
+        except TimeoutError as error:
+            _log.error("a flush has not ended in %d s: it might come after another worker's", REVOKE_TIMEOUT_S)
+            await self._break_off(error)
+        await self._commit_soon()
+
+    async def _stopping(self, *_: object, **_more: object) -> None:
+        self.on_stopping()
+        await self._commit_soon()
+
+    async def _commit_soon(self) -> None:
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                await self._commit()
+        except Exception as error:  # noqa: BLE001 - Kafka is away, or Faust has given up: then it is done again
+            _log.info("not committed: %s", error)
 
     async def _break_off(self, error: BaseException) -> None:
         """Give up: state that could not be stored must not be built upon."""
@@ -259,23 +314,24 @@ class Worker:
             broker_session_timeout=SESSION_TIMEOUT_S,
             broker_heartbeat_interval=HEARTBEAT_S,
             broker_rebalance_timeout=REBALANCE_TIMEOUT_S,
-            broker_commit_interval=COMMIT_S,
             stream_buffer_maxsize=BUFFERED,
             stream_wait_empty=False,  # what is not acknowledged is done again by whoever has the partition next
             recovery_consistency_check=False,  # the store may be ahead of a highwater mark that was read before a flush
             worker_redirect_stdouts=False,
         )
         app.on_partitions_revoked.connect(self._let_go)
+        app.on_before_shutdown.connect(self._stopping)
         app.task(self._tally.take_census)
-        app.task(self._commit_again)
+        app.task(self._commit_on)
+        app.task(self._wake)
         return app
 
     def _table(self, name: str, partitions: int) -> Any:  # noqa: ANN401 - Faust's own type says less than is used
         return self.app.Table(name, key_type=bytes, value_type=bytes, partitions=partitions)
 
-    def _agent(self, name: str, topic: str, open_for: Callable[[int], Awaitable[Inbox | Keeper]]) -> None:
+    def _agent(self, name: str, topic: str, open_for: Callable[[TP], Awaitable[Inbox | Keeper]]) -> None:
         async def run(stream: Stream) -> None:
-            await self._work(stream, open_for)
+            await self._work(stream, topic, open_for)
 
         channel = self.app.topic(topic, value_type=bytes, value_serializer="raw", key_serializer="raw")
         agent: Any = self.app.agent(channel, name=name, isolated_partitions=True)
@@ -289,12 +345,6 @@ class Worker:
             await self._outbox.start()
         return self._outbox
 
-    async def _let_go(self, *_: object, **_more: object) -> None:
-        """Have nothing under way when another worker takes a partition over."""
-        if self._outbox is not None:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._outbox.flush(), REVOKE_TIMEOUT_S)
-
 
 def client_options(cluster: Cluster) -> dict[str, Any]:
     """Say how aiokafka's clients connect."""
@@ -302,7 +352,7 @@ def client_options(cluster: Cluster) -> dict[str, Any]:
     login = {
         "sasl_mechanism": credentials.mechanism,
         "sasl_plain_username": credentials.username,
-        "sasl_plain_password": credentials.password,
+        "sasl_plain_password": credentials.password.reveal() if credentials.password else None,
     }
     return {
         "bootstrap_servers": list(cluster.bootstrap),
@@ -319,7 +369,7 @@ def faust_credentials(cluster: Cluster) -> Any:  # noqa: ANN401 - None, or one o
     if credentials.mechanism is not None:
         return faust.SASLCredentials(
             username=credentials.username,
-            password=credentials.password,
+            password=credentials.password.reveal() if credentials.password else None,
             mechanism=SASLMechanism(credentials.mechanism),
             ssl_context=credentials.tls,
         )

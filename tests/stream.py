@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
@@ -25,12 +26,14 @@ from kafka.errors import CoordinatorNotAvailableError
 
 from models.record import epoch
 from models.settings import parse_settings
+from streams.batches import MAX_SPAN_S
 from streams.closing import closing_tick
 from streams.kafka import Cluster
 from streams.replay import replay
 from streams.topics import prepare
 
 DEADLINE_S: Final = 120
+IN_TRANSACTION: Final = 200  # messages
 COMMAND: Final = Path(sys.executable).with_name("rolehawk")
 Json = dict[str, Any]
 Sameness = tuple[Any, ...]
@@ -119,39 +122,72 @@ class StreamUnderTest:
             with suppress(ProcessLookupError):
                 each.kill()
 
-    def send(self, records: Iterable[Json], *, size: int = 100, times: int = 1) -> None:
-        """Write records as ingest does: by account, each account's in order, so many in a message; then all is told to be there."""
-        records = list(records)
-        by_account: dict[str, list[Json]] = {}
+    def send(
+        self,
+        records: Iterable[Json],
+        *,
+        size: int = 100,
+        times: int = 1,
+        hours_an_hour: float | None = None,
+        is_transactional: bool = False,
+    ) -> None:
+        """Write records as ingest does: by account, each account's in order, so many and of so short a time in a message.
+
+        All are written at once, or it looks as if they had come in an hour for so many hours of theirs, until now.
+        """
+        by_account: dict[str, list[list[Json]]] = {}
         for each in records:
-            by_account.setdefault(each.get("recipientAccountId") or "", []).append(each)
-        messages = [
-            (some[at]["eventTime"], account, some[at : at + size])
-            for account, some in sorted(by_account.items())
-            for at in range(0, len(some), size)
-        ]
-        with_key = [
-            (account, igzip.compress(b"\n".join(json.dumps(each).encode() for each in some)))
-            for _, account, some in sorted(messages, key=lambda each: each[:2])
-        ]
-        self.produce(
-            (self.topic("cloudtrail"), crc32(account.encode()) % self.sources, data)
-            for account, data in with_key
+            piles = by_account.setdefault(each.get("recipientAccountId") or "", [[]])
+            if len(piles[-1]) >= size or (piles[-1] and age_s(piles[-1][0], each) > MAX_SPAN_S):
+                piles.append([])
+            piles[-1].append(each)
+        sent = sorted(
+            ((some[0], account, some) for account, piles in by_account.items() for some in piles),
+            key=lambda each: (each[0]["eventTime"], each[1]),
+        )
+        now = time.time()
+        messages = (
+            (
+                self.topic("cloudtrail"),
+                crc32(account.encode()) % self.sources,
+                igzip.compress(b"\n".join(json.dumps(each).encode() for each in some)),
+                None if hours_an_hour is None else now - age_s(first, sent[-1][0]) / hours_an_hour,
+            )
+            for first, account, some in sent
             for _ in range(times)
         )
+        self.produce(messages, is_transactional=is_transactional)
 
     def complete(self, records: Iterable[Json]) -> None:
         """Tell that all records have come."""
         last = max(each["eventTime"] for each in records)
         closing = closing_tick(epoch(last))
-        self.produce((self.topic("cloudtrail"), source, closing) for source in range(self.sources))
+        self.produce((self.topic("cloudtrail"), source, closing, None) for source in range(self.sources))
 
-    def produce(self, messages: Iterable[tuple[str, int, bytes]]) -> None:
-        """Write messages, each acknowledged."""
-        producer = KafkaProducer(bootstrap_servers=self.bootstrap, acks="all")
-        sent = [producer.send(topic, value, partition=partition) for topic, partition, value in messages]
-        for each in sent:
-            each.get(timeout=DEADLINE_S)
+    def produce(
+        self, messages: Iterable[tuple[str, int, bytes, float | None]], *, is_transactional: bool = False
+    ) -> None:
+        """Write messages (topic, partition, value, when: now if None), each acknowledged."""
+        producer = KafkaProducer(
+            bootstrap_servers=self.bootstrap,
+            acks="all",
+            linger_ms=5,
+            transactional_id=self.name if is_transactional else None,
+        )
+        left = deque(messages)
+        if is_transactional:
+            producer.init_transactions()
+        while left:
+            if is_transactional:
+                producer.begin_transaction()
+            sent = [
+                producer.send(topic, value, partition=partition, timestamp_ms=None if at is None else round(at * 1000))
+                for topic, partition, value, at in (left.popleft() for _ in range(min(len(left), IN_TRANSACTION)))
+            ]
+            for each in sent:
+                each.get(timeout=DEADLINE_S)
+            if is_transactional:
+                producer.commit_transaction()
         producer.close()
 
     def wait_until_done(self) -> None:
@@ -187,19 +223,23 @@ class StreamUnderTest:
         finally:
             consumer.close()
 
-    def messages(self, role: str) -> list[Json]:
-        """Read a topic of JSON from its beginning to its end."""
+    def values(self, role: str) -> list[bytes]:
+        """Read a topic from its beginning to its end."""
         consumer = KafkaConsumer(bootstrap_servers=self.bootstrap, enable_auto_commit=False)
-        found: list[Json] = []
+        found: list[bytes] = []
         try:
             for partition, end in self.ends(role).items():
                 consumer.assign([partition])
                 consumer.seek_to_beginning(partition)
                 while (consumer.position(partition) or 0) < end:
-                    found += [json.loads(each.value) for some in consumer.poll(500).values() for each in some]
+                    found += [each.value for some in consumer.poll(500).values() for each in some]
         finally:
             consumer.close()
         return found
+
+    def messages(self, role: str) -> list[Json]:
+        """Read a topic of JSON from its beginning to its end."""
+        return [json.loads(each) for each in self.values(role)]
 
     def findings(self) -> dict[str, Json]:
         """Give each finding in its last state."""
@@ -208,6 +248,11 @@ class StreamUnderTest:
     def logs(self) -> str:
         """Give what the workers said."""
         return "\n".join(f"{each.log.name}: {each.log.read_text()[-2000:]}" for each in self.programs)
+
+
+def age_s(earlier: Json, later: Json) -> int:
+    """Say how much time lies between two records, in seconds."""
+    return epoch(later["eventTime"]) - epoch(earlier["eventTime"])
 
 
 def wait_for(is_so: Callable[[], bool], what: Callable[[], str]) -> None:

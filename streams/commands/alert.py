@@ -79,8 +79,8 @@ def alert(
     try:
         from streams.alert import foreseen  # noqa: PLC0415 - sinks and the ledger are loaded by what uses them
         from streams.ledger import Ledger, LedgerError  # noqa: PLC0415
+        from streams.secret import SecretError  # noqa: PLC0415
         from streams.sinks import make_sinks  # noqa: PLC0415
-        from streams.sinks.secret import SecretError  # noqa: PLC0415
     except ImportError as error:
         raise Unusable(_NO_EXTRA if error.name == "urllib3" else str(error)) from None
 

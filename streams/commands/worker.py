@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import click
@@ -44,21 +48,34 @@ def worker(settings: Path | None, kafka: str | None, state: Path, listen: tuple[
     from streams.topics import prepare  # noqa: PLC0415
 
     try:
-        state.mkdir(parents=True, exist_ok=True)
         cluster = Cluster.of(found, kafka)
-        prepare(cluster, found.stream)
-        metrics = Metrics()
-        with opened(found.networks) as locate, served(metrics, *listen) as port:
-            made = Worker(found, cluster, state, metrics, locate)
-            if not quiet:
-                if settings_file:
-                    say(f"settings    {settings_file}")
-                say(f"worker      {', '.join(cluster.bootstrap)}, {found.stream.shards} shards, state in {state}")
-                say(f"metrics     http://{listen[0]}:{port}/metrics")
-            made.run()
+        with _taken(state):
+            prepare(cluster, found.stream)
+            metrics = Metrics()
+            with opened(found.networks) as locate, served(metrics, *listen) as port:
+                made = Worker(found, cluster, state, metrics, locate)
+                if not quiet:
+                    if settings_file:
+                        say(f"settings    {settings_file}")
+                    say(f"worker      {', '.join(cluster.bootstrap)}, {found.stream.shards} shards, state in {state}")
+                    say(f"metrics     http://{listen[0]}:{port}/metrics")
+                    made.on_stopping = partial(say, "worker      stopping")
+                made.run()
     except SettingsError as error:
         raise Unusable(str(error)) from None
     except KafkaUnusableError as error:
         raise Unusable(f"worker: {error}") from None
     except OSError as error:
         raise Unusable(f"{error.filename or f'{listen[0]}:{listen[1]}'}: {error.strerror or error}") from None
+
+
+@contextmanager
+def _taken(folder: Path) -> Iterator[None]:
+    """Have a folder to ourselves; raises Unusable where another worker has it, OSError where it cannot be written."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Unusable(f"{folder}: another worker has it; each needs a folder of its own (--state DIR)") from None
+        yield

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from models import routes
 from models.settings import Settings
+from streams.secret import Secret, SecretError, find_secret
 from streams.sinks.alertmanager import Alertmanager
 from streams.sinks.pagerduty import PagerDuty
-from streams.sinks.secret import Secret, SecretError, find_secret
 from streams.sinks.sink import Sink
 from streams.sinks.webhook import Webhook
 

@@ -10,7 +10,7 @@ from typing import Any
 from models import routes
 from models.finding import Finding
 from models.record import epoch, iso
-from streams.sinks.secret import Secret
+from streams.secret import Secret
 from streams.sinks.sink import Message, Sink
 
 

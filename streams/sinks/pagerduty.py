@@ -15,8 +15,8 @@ from models import routes
 from models.finding import Finding, cut
 from models.paging import Digest
 from models.record import iso
+from streams.secret import Secret
 from streams.sinks.http import Client
-from streams.sinks.secret import Secret
 from streams.sinks.sink import Message, Sink
 from streams.terminal import visible_line
 

@@ -12,8 +12,8 @@ import msgspec
 from models import routes
 from models.finding import Finding
 from models.paging import Digest, Told
+from streams.secret import Secret
 from streams.sinks.http import Answer, Client
-from streams.sinks.secret import Secret
 from streams.terminal import visible
 
 

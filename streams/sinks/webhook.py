@@ -14,7 +14,7 @@ import msgspec
 
 from models import routes
 from models.record import iso
-from streams.sinks.secret import Secret
+from streams.secret import Secret
 from streams.sinks.sink import Message, Sink
 
 

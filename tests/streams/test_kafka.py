@@ -197,8 +197,9 @@ tls = {{ca_file = "{secured.folder}/ca.pem"}}
         check=False,
     )
     assert done.returncode == 2
-    assert (
-        done.stderr == f"rolehawk: 127.0.0.1:{secured.sasl}: no broker answers there, or it does not take the login\n"
+    assert done.stderr == (
+        f"rolehawk: 127.0.0.1:{secured.sasl}: no broker answers there, or it does not take the login "
+        "([kafka.sasl], [kafka.tls])\n"
     )
 
 
@@ -230,9 +231,10 @@ def test_where_kafka_is(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("where", "words"),
     [
-        ('password_env = "NOT_SET"', "NOT_SET is not set"),
-        ('password_file = "nowhere"', "nowhere: No such file"),
-        ('password_file = "empty"', "empty: its first line is empty"),
+        ('password_env = "NOT_SET"', "kafka.sasl.password_env: there is no environment variable 'NOT_SET'"),
+        ('password_file = "nowhere"', "kafka.sasl.password_file: nowhere: No such file"),
+        ('password_file = "empty"', "empty: is empty"),
+        ('password_file = "two"', "kafka.sasl.password_file: has a line end"),
         ('password_file = "latin"', "latin: not UTF-8"),
     ],
 )
@@ -241,7 +243,8 @@ def test_a_secret_that_is_not_there_is_named(
 ) -> None:
     """The variable or the file is named, and nothing of what is in it."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "empty").write_text("\nsecond line")
+    (tmp_path / "empty").write_text("\n")
+    (tmp_path / "two").write_text("first\nsecond line")
     (tmp_path / "latin").write_bytes(b"secr\xe8t")
     settings = parse_settings(
         f'[kafka]\nbootstrap = ["a:1"]\nsasl = {{mechanism = "SCRAM-SHA-256", username = "a", {where}}}'

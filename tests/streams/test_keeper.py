@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Iterable, Iterator
 from typing import NamedTuple
 
 from models.rows import Row
+from streams.course import Course
 from streams.keeper import Keeper
 from streams.outbox import StateRow
 from streams.shard import Outgoing
@@ -17,20 +18,15 @@ class At(NamedTuple):
 
     partition: int
     offset: int
+    timestamp: float
 
 
 class Given:
     """A message as Faust gives it."""
 
     def __init__(self, offset: int) -> None:
-        self.message = At(0, offset)
+        self.message = At(0, offset, 0.0)
         self.value = b"%d" % offset
-        self.is_acknowledged = False
-
-    def ack(self) -> bool:
-        """Note that it is acknowledged."""
-        self.is_acknowledged = True
-        return True
 
 
 class Log:
@@ -38,13 +34,12 @@ class Log:
 
     changelog = "log"
 
-    def __init__(self, earliest: int = 0, applied: int = -1) -> None:
+    def __init__(self, there: Iterable[int] = range(100), applied: int = -1) -> None:
         self.applied = applied
-        self.oldest = earliest
+        self.there = there  # offsets that hold a message
         self.seen: list[int] = []
         self.sought: list[int] = []
         self.stored: list[int] = []
-        self.done_before = 0
 
     def apply(self, offset: int, _data: bytes) -> list[Outgoing]:
         """Write an offset down."""
@@ -82,60 +77,110 @@ class Log:
         """Nothing changes hands."""
         return True
 
-    def is_behind(self, _offset: int) -> bool:
-        """Nothing is left to come."""
-        return False
-
-    async def earliest(self) -> int:
-        """Say what the oldest message is."""
-        return self.oldest
+    async def first_at(self, offset: int) -> int | None:
+        """Say what comes next."""
+        return min((each for each in self.there if each >= offset), default=None)
 
     async def go_to(self, offset: int) -> None:
         """Note where to go on."""
         self.sought.append(offset)
 
-    def done(self, offset: int) -> None:
-        """Note before which offset all is done."""
-        self.done_before = offset
+
+class SlowLog(Log):
+    """A log whose outbox takes rows only from a time on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_keep = asyncio.Event()
+
+    async def keep(self, _changelog: str, _partition: int, rows: Iterable[StateRow]) -> int:
+        """Take rows when it may."""
+        await self.may_keep.wait()
+        return len(list(rows))
 
 
-async def give(log: Log, offsets: Iterable[int]) -> list[Given]:
-    """Give messages, flush, and close."""
+def keeper_of(log: Log) -> Keeper:
+    """Make a keeper that has begun."""
 
     async def on_broken(error: BaseException) -> None:
         raise error
 
-    keeper = Keeper(0, log, log, log, place=log, on_close=lambda: None, on_broken=on_broken)  # type: ignore[arg-type]
-    given = [Given(offset) for offset in offsets]
-    for each in given:
-        await keeper.take(each)
+    keeper = Keeper(
+        0,
+        log,
+        log,
+        log,  # type: ignore[arg-type]  # what is used of an outbox
+        course=Course(log),
+        on_start=lambda: None,
+        on_close=lambda: None,
+        on_broken=on_broken,
+    )
+    keeper.start()
+    return keeper
+
+
+async def give(log: Log, offsets: Iterable[int]) -> Keeper:
+    """Give messages, flush, and close."""
+    keeper = keeper_of(log)
+    for offset in offsets:
+        await keeper.take(Given(offset))
     await keeper.flush()
     await keeper.close()
-    return given
+    return keeper
 
 
 def test_a_message_that_comes_too_early_comes_again() -> None:
-    """It is neither applied nor acknowledged, and the partition is read from where the state has come to."""
+    """It is neither applied nor done, and the partition is read from where the state has come to."""
     log = Log()
-    given = asyncio.run(give(log, [0, 2, 3, 1, 2, 3]))
+    keeper = asyncio.run(give(log, [0, 2, 3, 1, 2, 3]))
     assert log.seen == [0, 1, 2, 3]
     assert log.sought == [1]
-    assert [each.is_acknowledged for each in given] == [True, False, False, True, True, True]
     assert log.stored == [3]
-    assert log.done_before == 4
+    assert keeper.done == 4
 
 
 def test_what_is_stored_says_where_to_go_on() -> None:
-    """What was applied is not applied again; what was committed beyond it is gone back for."""
+    """What was applied is done and is not applied again; what was committed beyond it is gone back for."""
     log = Log(applied=4)
-    asyncio.run(give(log, [3, 4, 7, 5]))
-    assert log.seen == [5]
+    keeper = asyncio.run(give(log, [3, 4, 7]))
+    assert log.seen == []
     assert log.sought == [5]
+    assert keeper.done == 5
 
 
-def test_messages_that_are_gone_are_passed_over() -> None:
-    """Where retention has taken what comes next, the oldest that is left is next."""
-    log = Log(earliest=9, applied=4)
-    asyncio.run(give(log, [9, 10]))
-    assert log.seen == [9, 10]
+def test_numbers_without_a_message_are_passed_over() -> None:
+    """What retention or compaction took, and what was a transaction's marker, is not waited for."""
+    log = Log(there=[9, 10, 12, 13], applied=4)
+    asyncio.run(give(log, [9, 10, 12, 13]))
+    assert log.seen == [9, 10, 12, 13]
     assert log.sought == []
+
+
+def test_behind_numbers_without_a_message_none_is_left_out() -> None:
+    """What is missing is gone back for, with or without such numbers before it."""
+    log = Log(there=[1, 3, 4, 6])
+    asyncio.run(give(log, [1, 6, 4, 3, 4, 6]))
+    assert log.seen == [1, 3, 4, 6]
+    assert log.sought == [3]
+
+
+def test_a_flush_is_waited_for_before_partitions_change_hands() -> None:
+    """Rows of a flush that is under way must not come after those of whoever has the partition next."""
+
+    async def work() -> None:
+        log = SlowLog()
+        keeper = keeper_of(log)
+        await keeper.take(Given(0))
+        flush = asyncio.ensure_future(keeper.flush())
+        await asyncio.sleep(0)
+        rest = asyncio.ensure_future(keeper.rest())
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert not rest.done()
+        log.may_keep.set()
+        await rest
+        assert flush.done()
+        assert log.stored == [0]
+        await keeper.close()
+
+    asyncio.run(work())

@@ -116,6 +116,7 @@ EXAMPLE = sorted(
     ],
     key=lambda each: str(each["eventTime"]),
 )
+LONG_AFTER = 1_900_000_000  # all that is told here
 EXPECTED_ENGINE = run(EXAMPLE)
 EXPECTED = sameness(msgspec.to_builtins(each) for each in EXPECTED_ENGINE.findings())
 
@@ -231,26 +232,72 @@ def test_memory_of_events_is_bounded() -> None:
 
 def test_time_is_that_of_the_account_that_lags() -> None:
     """Within a source too; an account that has fallen silent holds it back no longer, and a new filer knows none yet."""
-    now = 0.0
-    filer = Filer(0, 1, Desks(RULES, CONTEXT), 900, clock=lambda: now)
+    filer = Filer(0, 1, Desks(RULES, CONTEXT), 900)
 
     def send(minute: int, account: str) -> None:
         sent = record("GetObject", user("robot"), minute, recipientAccountId=account)
         filer.file(filer.read(msgspec.json.encode(sent), "here").events)
 
+    def wait(begin_s: int, end_s: int) -> None:
+        for at in range(begin_s, end_s + 1, 5):
+            filer.wait(LONG_AFTER + at)
+
     begin = epoch(str(record("GetObject", None, 0)["eventTime"]))
+    wait(0, 0)
     send(600, "111122223333")
     send(60, "444455556666")
     assert filer.watermark < begin
-    now = 61.0
+    wait(5, 60)
     send(601, "111122223333")
     send(61, "444455556666")
     assert filer.watermark == begin + 61 * 60 - 900
-    now = 130.0
+    wait(65, 125)
+    was_idle = filer.is_idle
     send(602, "111122223333")
+    assert (was_idle, filer.is_idle) == (True, False)
     assert filer.watermark == begin + 602 * 60 - 900
     filer.close(begin + 700 * 60)
     assert filer.watermark == begin + 700 * 60
+
+
+def test_what_is_dated_ahead_takes_no_time_along() -> None:
+    """An event, or a closing, of a year that is yet to come: time goes no further than to when it came."""
+    filer = Filer(0, 1, Desks(RULES, CONTEXT), 900)
+    for at in range(0, 70, 5):
+        filer.wait(LONG_AFTER + at)
+    sent = {**record("GetObject", user("robot"), 0), "eventTime": "2099-01-01T00:00:00Z"}
+    filer.file(filer.read(msgspec.json.encode(sent), "here").events)
+    assert filer.watermark == LONG_AFTER + 65
+    filer.close(epoch("2098-01-01T00:00:00Z"))
+    assert filer.watermark == LONG_AFTER + 65
+
+
+def test_nobody_is_quiet_because_nothing_could_come() -> None:
+    """Kafka, ingest or this machine stood still for days: that counts as little, and who lags still holds time back."""
+    filer = Filer(0, 1, Desks(RULES, CONTEXT), 900)
+    begin = epoch(str(record("GetObject", None, 0)["eventTime"]))
+    for at in range(0, 70, 5):
+        filer.wait(LONG_AFTER + at)
+    for minute, account in ((600, "111122223333"), (60, "444455556666")):
+        sent = record("GetObject", user("robot"), minute, recipientAccountId=account)
+        filer.file(filer.read(msgspec.json.encode(sent), "here").events)
+    filer.wait(LONG_AFTER + 70 + 3 * 86_400)
+    filer.wait(LONG_AFTER + 10)
+    assert filer.watermark == begin + 60 * 60 - 900
+    assert not filer.is_idle
+
+
+def test_a_message_full_of_events_becomes_many() -> None:
+    """However many records one message of the source holds, those that are filed stay small, and in order."""
+    filer = Filer(0, 1, Desks(RULES, CONTEXT), 900)
+    sent = [record("GetObject", user("robot"), minute, eventID=f"id-{minute}") for minute in range(1_300)]
+    filer.file(filer.read(b"\n".join(msgspec.json.encode(each) for each in sent), "here").events)
+    full = [decode_filed(message) for _, message in filer.full()]
+    assert [len(each.hows) for each in full] == [500, 500]
+    assert filer.full() == []
+    rest = decode_filed(filer.message(0))
+    ids = [event.event_id for each in (*full, rest) for event in each.events(EventReader())]
+    assert ids == [each["eventID"] for each in sent]
 
 
 def test_what_is_rejected_fits_a_message() -> None:

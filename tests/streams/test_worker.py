@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
@@ -14,6 +15,7 @@ from models.detectors import REGISTRY
 from models.record import epoch
 from models.settings import parse_settings
 from streams.broker import Broker
+from streams.filing import decode_filed
 from streams.kafka import Cluster
 from streams.worker import client_options, faust_credentials
 from tests.conftest import SharedBroker
@@ -45,6 +47,28 @@ ROWS_SENT_BUT_NOT_STORED = DIES.format(module="localstore", owner="TableStore", 
 STORED_BUT_NOT_ACKNOWLEDGED = DIES.format(
     module="localstore", owner="TableStore", method="write", at=3, is_before=False
 )
+
+# A program that runs a worker that takes a source for quiet after seconds.
+HASTY = """
+import streams.course, streams.filing, streams.worker
+streams.course.CHECK_S = streams.worker.WAKE_S = 1.0
+streams.filing.QUIET_S = 3.0
+from streams.cli import main
+main()
+"""
+
+# A program that runs a worker that goes back in each partition every second or two, without need.
+RESTLESS = """
+from streams.cli import main
+from streams.course import Course
+check = Course.check
+async def go_back(self, expected):
+    if self.is_steady:
+        await self._place.go_to(max(expected - 3, 0))
+    return await check(self, expected)
+Course.check = go_back
+main()
+"""
 
 # A program that runs a worker to which Kafka refuses a flush for good.
 REFUSED = """
@@ -78,6 +102,12 @@ def order_free(found: dict[str, Sameness]) -> dict[str, tuple[str, str, bool]]:
     return {
         each: (opened_at, severity, closed) for each, (_, _, severity, *_, opened_at, closed, _, _) in found.items()
     }
+
+
+def idle_ticks(stream: StreamUnderTest) -> Counter[int]:
+    """Count how often shards have been told of each source that nothing comes of it."""
+    filed = (decode_filed(each) for each in stream.values("filed"))
+    return Counter(each.source for each in filed if each.is_idle)
 
 
 class Trail(NamedTuple):
@@ -125,6 +155,54 @@ def test_one_worker_finds_what_a_replay_finds(stream: StreamUnderTest, trail: Tr
     is_open = [value for name, value in counted.items() if name.startswith("rolehawk_findings_open{")]
     assert sum(is_open) == len(live)
     assert worker.stop() == 0
+
+
+def test_time_passes_as_events_come(stream: StreamUnderTest, trail: Trail) -> None:
+    """What looks as if it had come over an hour makes time pass before all has come, and that changes nothing."""
+    stream.start()
+    stream.send(trail.records, hours_an_hour=200)
+    stream.wait_until_done()
+    told_at = max(decode_filed(each).watermark for each in stream.values("filed"))
+    assert told_at > epoch(trail.records[-1]["eventTime"]) - 86_400
+    stream.complete(trail.records)
+    stream.wait_until_done()
+    assert sameness(stream.findings().values()) == trail.findings
+
+
+@pytest.mark.long
+def test_a_producer_with_transactions(stream: StreamUnderTest, trail: Trail) -> None:
+    """Its markers stand between messages and behind the last one, and are none."""
+    stream.send(trail.records, is_transactional=True)
+    first = stream.start()
+    wait_for(lambda: len(stream.findings()) > 10, stream.logs)
+    first.kill()
+    stream.start()
+    stream.complete(trail.records)
+    stream.wait_until_done()
+    assert sameness(stream.findings().values()) == trail.findings
+
+
+@pytest.mark.long
+def test_going_back_costs_nothing_but_time(stream: StreamUnderTest, trail: Trail) -> None:
+    """Messages that come again, and those that do not yet come because of it, in mid-stream and in every partition."""
+    worker = stream.start(program=RESTLESS)
+    stream.send(trail.records, size=10)
+    stream.complete(trail.records)
+    stream.wait_until_done()
+    assert sameness(stream.findings().values()) == trail.findings
+    assert not worker.has_ended()
+
+
+@pytest.mark.long
+def test_a_source_that_stays_silent_is_known_to_be(stream: StreamUnderTest, trail: Trail) -> None:
+    """After a restart too, though not one message comes of it: others' time does not wait for it."""
+    stream.send(trail.records[:1_000])
+    first = stream.start()
+    stream.wait_until_done()
+    first.kill()
+    before = idle_ticks(stream)
+    stream.start(program=HASTY)
+    wait_for(lambda: all(idle_ticks(stream)[each] > before[each] for each in range(stream.sources)), stream.logs)
 
 
 def test_killed_and_started_again(stream: StreamUnderTest, trail: Trail) -> None:
@@ -255,7 +333,7 @@ def test_poison_and_a_detector_that_raises(stream: StreamUnderTest, trail: Trail
         b'{"Records": [1, null]}',
     ]
     for role in ("cloudtrail", "filed", "drafts"):
-        stream.produce((stream.topic(role), 0, each) for each in poison)
+        stream.produce((stream.topic(role), 0, each, None) for each in poison)
     stream.send(trail.records[half:])
     stream.complete(trail.records)
     stream.wait_until_done()
@@ -312,6 +390,19 @@ def test_shards_are_fixed(stream: StreamUnderTest) -> None:
     worker = stream.start()
     assert worker.process.wait(60) == 2
     assert "has 2 partitions, the settings want 3" in worker.log.read_text()
+
+
+@pytest.mark.long
+def test_each_worker_has_a_folder_of_its_own(stream: StreamUnderTest) -> None:
+    """A second one in the same folder is refused, in one line; once the first is gone it is taken."""
+    first = stream.start()
+    wait_for(lambda: "metrics" in first.log.read_text(), stream.logs)
+    assert stream.start().process.wait(DEADLINE_S) == 2
+    assert "another worker has it" in first.log.read_text()
+    first.kill()
+    again = stream.start()
+    wait_for(lambda: first.log.read_text().count("metrics  ") == 2, stream.logs)
+    assert not again.has_ended()
 
 
 def test_workers_log_in_as_the_settings_say(monkeypatch: pytest.MonkeyPatch) -> None:

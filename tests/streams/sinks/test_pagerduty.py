@@ -16,8 +16,8 @@ from models.finding import Finding
 from models.paging import MAX_FINDING_BYTES, bounded
 from streams.alert import Courier, Desk, foreseen
 from streams.ledger import Ledger
+from streams.secret import SecretError
 from streams.sinks import make_sinks
-from streams.sinks.secret import SecretError
 from streams.sources.findings import FindingError, decode
 from tests.findings import KEY, NOW, finding
 from tests.findings import settings as settings_of

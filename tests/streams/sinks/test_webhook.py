@@ -14,8 +14,8 @@ from demo.pagerduty import Mood, PagerDuty, Request
 from models.settings import parse_settings
 from streams.alert import Courier, Desk
 from streams.ledger import Ledger
+from streams.secret import SecretError
 from streams.sinks import make_sinks
-from streams.sinks.secret import SecretError
 from tests.findings import NOW, finding
 
 SECRET = "correct horse battery staple"

@@ -1,0 +1,110 @@
+"""The inbox: what of the source counts as done, and when."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+import msgspec
+import pytest
+
+from models.desks.pair import Desks
+from models.detectors import build
+from models.settings import Context, Settings
+from models.trail import Batch
+from streams import inbox
+from streams.course import Course
+from streams.filing import Filed, Filer, Unfiled, decode_filed
+from streams.inbox import Inbox
+from tests.records import record, user
+from tests.streams.test_course import Log
+
+
+class At(NamedTuple):
+    """Where a message stands."""
+
+    partition: int
+    offset: int
+    timestamp: float
+
+
+class Given:
+    """A message as Faust gives it."""
+
+    def __init__(self, offset: int, minute: int) -> None:
+        self.message = At(0, offset, float(minute))
+        self.value = msgspec.json.encode(record("GetObject", user("robot"), minute))
+
+
+class Kafka:
+    """Takes messages, and has them only from a time on."""
+
+    def __init__(self) -> None:
+        self.taken: list[bytes] = []
+        self.has_them = asyncio.Event()
+
+    async def send(
+        self, _role: str, value: bytes, _key: bytes | None = None, _partition: int | None = None
+    ) -> Awaitable[object]:
+        """Take a message."""
+        self.taken.append(value)
+        return asyncio.ensure_future(self.has_them.wait())
+
+    def filed(self) -> list[Filed]:
+        """Read what was taken."""
+        return [decode_filed(value) for value in self.taken]
+
+
+class Uncounted:
+    """Counts nothing."""
+
+    def read(self, batch: Batch, unfiled: list[Unfiled], watermark: int) -> None:
+        """Do nothing."""
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    """Wait until something is so."""
+    while not is_so():  # noqa: ASYNC110 - what is waited for tells nobody
+        await asyncio.sleep(0.001)
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Send at once what could wait, and tell the time each time."""
+    monkeypatch.setattr(inbox, "LINGER_S", 0.001)
+    monkeypatch.setattr(inbox, "TICK_S", 0.001)
+
+
+def test_a_message_is_done_when_kafka_has_what_was_filed_of_it() -> None:
+    """Not before, and with a tick behind it where time is known; what comes again is filed once."""
+
+    async def work() -> None:
+        kafka, filer = Kafka(), Filer(0, 2, Desks(build(Settings()), Context(Settings())), 900)
+        filer.close(0)
+
+        async def on_broken(error: BaseException) -> None:
+            raise error
+
+        running = Inbox(
+            filer,
+            2,
+            kafka,  # type: ignore[arg-type]  # what is used of an outbox
+            Uncounted(),
+            course=Course(Log(5, 6)),
+            begins_at=5,
+            on_broken=on_broken,
+        )
+        running.start()
+        for offset in (5, 6, 5):
+            await running.take(Given(offset, offset))
+        await until(lambda: any(not each.hows for each in kafka.filed()))
+        assert running.done == 5
+        kafka.has_them.set()
+        await until(lambda: running.done == 7)
+        filed = kafka.filed()
+        assert sum(len(each.hows) for each in filed) == 2
+        assert not filed[-1].hows
+        await running.close()
+
+    asyncio.run(work())
