@@ -64,13 +64,14 @@ class BehaviourAnomaly(Detector[BehaviourState], frozen=True, kw_only=True):
         hour, habits, learned = _odd_hour(state), state.profile.habits, state.learned
         if (
             hour is None
+            or hour.exhibits is None
             or habits is None
             or learned is None
             or hour.ends_at > now
             or state.profile.swept_at >= hour.ends_at
         ):
             return
-        found = surprise(habits, hour)
+        found = surprise(habits, hour, habits.apart)
         p_value = learned.surprise.p_value(found.nats, habits)
         if p_value > self.max_p_value:
             return

@@ -72,7 +72,7 @@ def model(**changes: Any) -> bytes:
     [
         (b"{", "truncated"),
         (b"\x80\x04\x95", "malformed"),  # a pickle is no model
-        (model(format=9), "format 9, this is for format 1"),
+        (model(format=9), "format 9, this is for format 2"),
         (model(features=["x"]), "made for other features: "),
         (model(features=[each.name for each in FEATURES][::-1]), "in another order"),
         (model(features_hash="0"), "defined otherwise"),
@@ -84,7 +84,7 @@ def model(**changes: Any) -> bytes:
         ),
         (
             model(people={**msgspec.to_builtins(shipped_model().people), "scales": [0.0] * len(FEATURES)}),
-            "scales must be positive",
+            "scales and max_spreads must be positive",
         ),
         (b" " * (MAX_BYTES + 1), "larger than"),
     ],

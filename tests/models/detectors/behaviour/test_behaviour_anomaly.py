@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from models.behaviour.habits import token
 from models.behaviour.routine import AGED_DAYS
 from tests.records import Json, findings, record, run, user
 
@@ -83,15 +84,15 @@ def test_what_is_strange_is_not_learned_at_once() -> None:
     """The incident does not become the new normal; after two weeks it does, or at once where it is accepted."""
     profile = next(iter(run(POSITIVE, only=NAME, until=17 * DAY).behaviour.profiles.values()))
     assert profile.habits is not None
-    assert "secretsmanager.amazonaws.com:GetSecretValue" not in profile.habits.apis
+    assert token("secretsmanager.amazonaws.com:GetSecretValue") not in profile.habits.apis
     aged = [*POSITIVE, work(16 + AGED_DAYS), work(17 + AGED_DAYS)]
     profile = next(iter(run(aged, only=NAME).behaviour.profiles.values()))
     assert profile.habits is not None
-    assert "secretsmanager.amazonaws.com:GetSecretValue" in profile.habits.apis
+    assert token("secretsmanager.amazonaws.com:GetSecretValue") in profile.habits.apis
     accepted = f'[[suppressions]]\ndetector = "{NAME}"\nentity = "*:user/robot"\nreason = "a new task"'
     profile = next(iter(run([*POSITIVE, work(18)], only=NAME, toml=accepted).behaviour.profiles.values()))
     assert profile.habits is not None
-    assert "secretsmanager.amazonaws.com:GetSecretValue" in profile.habits.apis
+    assert token("secretsmanager.amazonaws.com:GetSecretValue") in profile.habits.apis
 
 
 @pytest.mark.parametrize("count", [1, 2])
