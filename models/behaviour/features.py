@@ -15,6 +15,7 @@ from models.behaviour.habits import DAY_S, WEEK_H, Habits, shares
 
 MIN_EVENTS: Final = 20  # with fewer there is nothing to say
 MIN_ACTIVE_HOURS: Final = 3
+MIN_ACTIVE_DAYS: Final = 3  # of one day nothing repeats
 
 _TINY: Final = 1e-9
 
@@ -38,7 +39,11 @@ def vector(habits: Habits) -> list[float]:
 def is_enough(habits: Habits) -> bool:
     """Say whether there is enough behind the features to say anything."""
     under_way = 0 if habits.hour is None else habits.hour.events
-    return habits.events + under_way >= MIN_EVENTS and habits.active_hours >= MIN_ACTIVE_HOURS
+    return (
+        habits.events + under_way >= MIN_EVENTS
+        and habits.active_hours >= MIN_ACTIVE_HOURS
+        and habits.active_days >= MIN_ACTIVE_DAYS
+    )
 
 
 def entropy(counts: Sequence[int]) -> float:

@@ -30,7 +30,7 @@ MAX_PLACES: Final = 16  # networks; the least used goes first
 MAX_CLIENTS: Final = 16
 MAX_REGIONS: Final = 8
 MAX_HOUR: Final = 64  # different calls, networks, clients each of one hour; further ones count among the others
-MAX_NOTED: Final = 64  # calls of one hour that are looked at one by one; of further ones, what they are
+MAX_NOTED: Final = 64  # calls of one hour that are looked at one by one; of further ones, what is new
 MAX_APART: Final = 4  # hours kept apart until they have aged; further ones are not learned
 FULL: Final = 4_096  # calls in the counts from which on all are halved: what was long ago weighs less
 SETTLED_HOURS: Final = 8  # of activity, before which it is not counted how often something new comes
@@ -145,7 +145,7 @@ class Habits(Struct, array_like=True):
         hour.events = events = hour.events + 1
         apis = hour.apis
         times = apis.get(api, 0)
-        if times and events > MAX_NOTED:
+        if times and events > MAX_NOTED and place == self.last_place and client == self.last_client:
             self.last_at = max(at, self.last_at)
             return False
         is_new = not times

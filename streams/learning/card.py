@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from models.behaviour.features import FEATURES, MIN_ACTIVE_HOURS, MIN_EVENTS
+from models.behaviour.features import FEATURES, MIN_ACTIVE_DAYS, MIN_ACTIVE_HOURS, MIN_EVENTS
 from models.behaviour.learned import Learned
 from models.behaviour.routine import AGED_DAYS
-from models.behaviour.surprise import MIN_ACTIVE_DAYS
+from models.behaviour.surprise import MIN_ACTIVE_DAYS as MIN_DAYS_JUDGED
 from models.behaviour.surprise import MIN_ACTIVE_HOURS as MIN_HOURS_JUDGED
 from streams.learning.evaluation import Anomalies, Judged, Organisation, People, Tally
 
@@ -41,7 +41,7 @@ def card(
         "## People and machines",
         "",
         f"{len(organisations)} other organisations, {people.judged:,} principals; {people.too_few:,} more had too little behind them",
-        f"(under {MIN_EVENTS} calls of their own or {MIN_ACTIVE_HOURS} hours).",
+        f"(under {MIN_EVENTS} calls of their own, {MIN_ACTIVE_HOURS} active hours or {MIN_ACTIVE_DAYS} days).",
         "",
         "| measure | value |",
         "|---|---:|",
@@ -82,7 +82,7 @@ def card(
         *_delays(found.delays),
         "## Limits",
         "",
-        f"- An entity is judged after {MIN_HOURS_JUDGED} active hours on {MIN_ACTIVE_DAYS} days; before, it is said to be learning.",
+        f"- An entity is judged after {MIN_HOURS_JUDGED} active hours on {MIN_DAYS_JUDGED} days; before, it is said to be learning.",
         "- An hour is judged when it is over: what happens in it has happened.",
         f"- What is too strange is learned after {AGED_DAYS} days, or at once where a suppression accepts it.",
         "- Whoever keeps to what an entity always does, when and from where it always does it, is not seen.",

@@ -30,6 +30,21 @@ def test_a_script_and_a_person_are_told_apart() -> None:
     assert all(each.part >= 0 for each in human.contributors)
 
 
+def test_no_number_decides_alone() -> None:
+    """However far off a number lies, it counts for so many spreads and no more."""
+    people = shipped_model().people
+    habits = cron()
+    before = opinion(people, habits)
+    habits.places = dict.fromkeys(range(16), 1)
+    after = opinion(msgspec.structs.replace(people, scales=[each / 1_000 for each in people.scales]), habits)
+    assert before is not None
+    assert after is not None
+    assert all(
+        abs(each.part) <= people.max_spreads * max(map(abs, people.weights)) + 1e-9
+        for each in (*before.contributors, *after.contributors)
+    )
+
+
 def test_it_abstains() -> None:
     """Too little behind it: no opinion; not confident: a probability and no side."""
     people = shipped_model().people

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.behaviour.features import FEATURES, MIN_EVENTS, is_enough, vector
+from models.behaviour.features import FEATURES, MIN_ACTIVE_DAYS, MIN_EVENTS, is_enough, vector
 from models.behaviour.habits import (
     BURST_GAP_S,
     FULL,
@@ -169,13 +169,14 @@ def test_what_is_kept_apart_is_learned_when_it_has_aged() -> None:
 
 
 def test_too_little_says_nothing() -> None:
-    """Few events, or few hours, are not enough."""
+    """Few events, few hours or few days are not enough."""
     habits = Habits()
     for number in range(MIN_EVENTS + 5):
         call(habits, MONDAY + number)
     call(habits, MONDAY + HOUR_S)
     assert not is_enough(habits)
-    assert is_enough(cron(days=1))
+    assert not is_enough(cron(days=MIN_ACTIVE_DAYS - 1))
+    assert is_enough(cron(days=MIN_ACTIVE_DAYS + 1))
 
 
 def test_words_and_tokens() -> None:
