@@ -39,8 +39,8 @@ class BehaviourAnomaly(Detector[BehaviourState], frozen=True, kw_only=True):
     attack: ClassVar[tuple[str, ...]] = ("T1078",)
     known_gaps: ClassVar[str] = (
         "An entity known for less than 24 active hours on 5 days is not judged, and in the first week nothing passes. What "
-        "an AWS service does on its behalf is none of its habits. Whoever does what the entity always does, when and where "
-        "it always does it, fits."
+        "was new in an hour that was kept apart is not weighed again until it is learned. What an AWS service does on its "
+        "behalf is none of its habits. Whoever does what the entity always does, when and where it always does it, fits."
     )
     runbook: ClassVar[str] = (
         "Read under `seen` what does not fit, and ask the owner whether there is a reason: a release, a new task, a "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from random import Random
 
 import pytest
@@ -39,7 +40,7 @@ def test_a_manner_keeps_to_what_it_was_given(name: str) -> None:
 def test_by_the_clock() -> None:
     """Once or twice a day, each time within the same half minute."""
     changed = list(OF_MACHINES["once or twice a day, by the clock"](calls_of(), Random(1)))
-    begins = {at for before, (at, *_) in zip([(0,), *changed], changed, strict=False) if at - before[0] > 300}
+    begins = {after[0] for before, after in pairwise(changed) if after[0] - before[0] > 300}
     assert 20 <= len(begins) <= 60
     assert len({at % (DAY_S // 2) // 30 for at in begins}) <= 2
 
