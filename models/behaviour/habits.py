@@ -71,7 +71,7 @@ class Hour(Struct, array_like=True):
     places: list[str] = []  # networks, in the order in which they came; at most MAX_HOUR
     clients: list[int] = []  # tokens of the clients
     regions: list[str] = []
-    limit: int = 0  # so many calls are more than it is used to
+    limit: int = 0  # so many calls are more than it is used to; 0 while that is not known
     exhibits: Exhibits | None = None  # what makes it odd: new, or more than usual
     who: Who | None = None  # who acted then, in which session
     session_id: str = ""
@@ -115,8 +115,9 @@ class Habits(Struct, array_like=True):
     active_days: int = 0
     last_day: int = -1
     minutes: bytearray = field(default_factory=lambda: bytearray(60))  # in which minute its bursts began
-    gaps: bytearray = field(default_factory=lambda: bytearray(GAP_BINS))
-    pairs: bytearray = field(default_factory=lambda: bytearray(PAIR_BINS))
+    steps: bytearray = field(
+        default_factory=lambda: bytearray(GAP_BINS + PAIR_BINS)
+    )  # gaps and pairs, in one place: every call counts in both
     bursts: int = 0
     burst_at: int = 0  # when the burst under way began
     lengths: bytearray = field(default_factory=lambda: bytearray(LENGTH_BINS))
@@ -133,6 +134,16 @@ class Habits(Struct, array_like=True):
     last_place: str = OTHERS
     last_client: int = 0
 
+    @property
+    def gaps(self) -> bytearray:
+        """How many gaps between calls there were of each length, as GAP_BINS says."""
+        return self.steps[:GAP_BINS]
+
+    @property
+    def pairs(self) -> bytearray:
+        """How many pairs of calls, one after the other, fell into each of PAIR_BINS."""
+        return self.steps[GAP_BINS:]
+
     def note(self, at: int, api: str, slot: int, place: str, client: int, region: str, is_error: bool) -> bool:
         """Gather one call, in the order of time.
 
@@ -141,7 +152,7 @@ class Habits(Struct, array_like=True):
         """
         hour = self.hour
         if hour is None or at >= hour.ends_at:
-            hour = self._begin(at, place, client)
+            hour = self._begin(at, place, client, region)
         hour.events = events = hour.events + 1
         apis = hour.apis
         times = apis.get(api, 0)
@@ -161,13 +172,12 @@ class Habits(Struct, array_like=True):
             gap = gap_s.bit_length()
             if gap >= GAP_BINS:
                 gap = GAP_BINS - 1
-        gaps, pairs = self.gaps, self.pairs
-        pair = (self.last_slot * 31 + slot) % PAIR_BINS
-        if gaps[gap] == FULL_BIN or pairs[pair] == FULL_BIN:
-            _halve_bins(gaps)
-            _halve_bins(pairs)
-        gaps[gap] += 1
-        pairs[pair] += 1
+        steps = self.steps
+        pair = GAP_BINS + (self.last_slot * 31 + slot) % PAIR_BINS
+        if steps[gap] == FULL_BIN or steps[pair] == FULL_BIN:
+            _halve_bins(steps)
+        steps[gap] += 1
+        steps[pair] += 1
         self.last_slot = slot
         if is_error:
             hour.errors += 1
@@ -234,14 +244,21 @@ class Habits(Struct, array_like=True):
         while self.apart and self.apart[0].ends_at <= before:
             self.learn(self.apart.pop(0))
 
-    def _begin(self, at: int, place: str, client: int) -> Hour:
+    def _begin(self, at: int, place: str, client: int, region: str) -> Hour:
         if not self.first_at:
             self.first_at = at
             self.last_at = at - BURST_GAP_S
-        mean, spread = self.usual_volume()
-        self.hour = hour = Hour(at - at % HOUR_S + HOUR_S, limit=int(2 ** (mean + FAR * spread)) + 1)
-        self._come_from(hour, place)
-        self._come_with(hour, client)
+        limit = 0
+        if self.active_hours >= SETTLED_HOURS:
+            mean, spread = self.usual_volume()
+            limit = int(2 ** (mean + FAR * spread)) + 1
+        hour = self.hour = Hour(
+            at - at % HOUR_S + HOUR_S, places=[place], clients=[client], regions=[region], limit=limit
+        )
+        if place != self.last_place:
+            self._come_from(hour, place)
+        if client != self.last_client:
+            self._come_with(hour, client)
         return hour
 
     def _begin_burst(self, at: int) -> None:
@@ -290,7 +307,7 @@ class Habits(Struct, array_like=True):
         self.counted //= 2
         for name in ("errors", "writes", "place_changes", "client_changes", "bursts"):
             setattr(self, name, getattr(self, name) // 2)
-        for counts in (self.gaps, self.pairs, self.minutes, self.lengths):
+        for counts in (self.steps, self.minutes, self.lengths):
             _halve_bins(counts)
         for known in (self.apis, self.places, self.clients, self.regions):
             for key, count in known.items():
