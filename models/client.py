@@ -153,6 +153,7 @@ class _Seen(Struct):
     system: str = ""
     source: str = ""
     tool: str = ""
+    is_server: bool = False  # Windows as a server
 
     def take(self, family: Family, name: str) -> None:
         if _RANK[family] > _RANK[self.family]:
@@ -165,8 +166,8 @@ class _Seen(Struct):
             name = found[0][:MAX_NAME].lower()
         if self.tool not in ("", self.system) and _RANK[family] <= _RANK["sdk"]:
             family, name = "scanner", self.tool
-        if self.system == "macos" or (self.system == "windows" and family == "cli"):
-            facts |= Facts.DESKTOP_CLIENT  # Windows alone may be a server, but not under the CLI
+        if self.system == "macos" or (self.system == "windows" and family == "cli" and not self.is_server):
+            facts |= Facts.DESKTOP_CLIENT  # other programs do not say which Windows it is
         if family != "cloudshell":  # which hands a person's credentials like a container
             facts |= _SOURCE_FACTS.get(self.source, 0)
         kind = f"{family}/{name}/{self.system}{'/platform' if facts & Facts.PLATFORM_CLIENT else ''}"
@@ -180,10 +181,11 @@ def _installation(bare: str) -> str:
 
 
 def _read_system(seen: _Seen, word: str, rest: str) -> None:
-    """Read os/linux#6.1, Linux/6.1, OS/Microsoft_Windows_10, (go1.21; darwin; arm64)."""
+    """Read os/linux#6.1, Linux/6.1, Windows/2019Server, OS/Microsoft_Windows_10, (go1.21; darwin; arm64)."""
     spelt = rest.lower() if word == "os" else word
     if not seen.system:
         seen.system = next((system for known, system in _SYSTEMS.items() if spelt.startswith(known)), "")
+    seen.is_server |= "Server" in rest
     if "microsoft-standard" in rest:  # a Linux that runs inside a person's Windows
         seen.facts |= Facts.DESKTOP_CLIENT
     _read_intrusion_system(seen, rest)

@@ -117,7 +117,8 @@ class GrantsState(Struct, frozen=True):
     @property
     def outside(self) -> Outside:
         """Which accounts are the organisation's own, and whom it trusts."""
-        return Outside(self.own_accounts, frozenset(self.context.settings.organisation.trusted_accounts))
+        organisation = self.context.settings.organisation
+        return Outside(self.own_accounts, frozenset(organisation.trusted_accounts), organisation.id)
 
     @property
     def account_id(self) -> str | None:

@@ -43,7 +43,12 @@ _SERVICE = re.compile(r"[a-z0-9.-]+\.amazonaws\.com(?:\.cn)?")
 _SIGNIN: Final = "signin.amazonaws.com"
 _WORKLOAD_PROVIDER = re.compile(
     r"token\.actions\.githubusercontent\.com|oidc\.eks\.|gitlab|circleci|bitbucket|buildkite|vstoken|app\.terraform\.io"
-    r"|spacelift|oidc\.vercel|cluster\.local|oidc\.fly\.io|semaphoreci",
+    r"|spacelift|oidc\.vercel|cluster\.local|oidc\.fly\.io|semaphoreci|container\.googleapis\.com",
+    re.IGNORECASE,
+)
+_PERSONS_PROVIDER = re.compile(
+    r"cognito-i(?:dentity|dp)|accounts\.google\.com|www\.amazon\.com|graph\.facebook\.com|appleid\.apple\.com"
+    r"|\.okta(?:preview)?\.com|\.auth0\.com|\.onelogin\.com",
     re.IGNORECASE,
 )
 
@@ -117,12 +122,15 @@ def caller_facts(invoked_by: str | None) -> int:
 
 
 def web_identity_facts(provider: str | None, subject: str | None = None) -> int:
-    """Tell a workload's OIDC provider (CI, EKS) from an end user's (Cognito, Google, ...)."""
+    """Tell a workload's OIDC provider (CI, EKS) from an end user's (Cognito, Google, ...).
+
+    One that is neither, a cluster's or an organisation's own, says nothing unless its subject is a service account.
+    """
     if not provider:
         return 0
     if _WORKLOAD_PROVIDER.search(provider) or (subject or "").startswith("system:serviceaccount:"):
         return Facts.WEB_IDENTITY_WORKLOAD
-    return Facts.WEB_IDENTITY_PERSON
+    return Facts.WEB_IDENTITY_PERSON if _PERSONS_PROVIDER.search(provider) else 0
 
 
 @lru_cache(maxsize=16_384)
@@ -180,7 +188,10 @@ def _from_the_rest(identity: UserIdentity, source_address: str | None) -> Actor 
     if (behalf := identity.on_behalf_of) is not None and behalf.user_id:
         store = behalf.identity_store_arn or "identity-center"
         return _plain(identity, "identity-center-user", f"{store}/{behalf.user_id}", extra=Facts.IDENTITY_CENTER)
-    if identity.type == "IdentityCenterUser" and identity.principal_id:
+    is_named = identity.type == "IdentityCenterUser" or (
+        identity.type == "Unknown" and identity.user_name and not identity.arn
+    )
+    if is_named and identity.principal_id:  # before 2025 Identity Center's own events called its users Unknown
         return _plain(identity, "identity-center-user", identity.principal_id, extra=Facts.IDENTITY_CENTER)
     if identity.arn:
         return (

@@ -17,7 +17,7 @@ from msgspec import Raw, Struct, structs
 
 from models import record as spelling
 from models.client import MAX_USER_AGENT, Client, parse_client
-from models.entity import CONSOLE_SESSION, Actor, identify, partition_of
+from models.entity import CONSOLE_SESSION, Actor, bare_arn, identify, partition_of
 from models.facts import CONSOLE_MARKERS, Facts
 from models.record import (
     MAX_TEXT,
@@ -29,6 +29,7 @@ from models.record import (
     is_false,
     is_true,
     parameters,
+    text_of,
 )
 
 MAX_CACHED: Final = 16_384  # identities, clients and APIs each; a full cache starts over
@@ -41,6 +42,8 @@ _VERSION = re.compile(r"(?<=[a-z])\d{4}_?\d{2}_?\d{2}(?:v\d+)?$")
 
 SIGN_IN_SERVICE: Final = "signin.amazonaws.com"
 _DENIALS: Final = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "UnauthorizedException"})
+# What a refusal says it was about: "user bob", "policy arn:aws:…" (IAM), an ARN, "*"; followed by why it was refused.
+_REFUSED = re.compile(r' on resource: (?:(user|role|group|policy) )?"?([^\s"]{1,2048})')
 _LISTING = re.compile(r"List|Describe|GetAccount|GetCredentialReport|Search")
 SLOTS: Final = 512  # of sketches of calls: two of them may share one
 _INSTANCE: Final = int(Facts.INSTANCE_SESSION_NAME)
@@ -48,6 +51,8 @@ _DENIED: Final = int(Facts.DENIED)
 _SIGN_IN_FACTS: Final = {
     "ConsoleLogin": Facts.SIGN_IN,
     "SwitchRole": Facts.SWITCHED_ROLE,
+    "RenewRole": Facts.SWITCHED_ROLE,
+    "ExitRole": Facts.SWITCHED_ROLE,
     "GetSigninToken": Facts.SIGNIN_TOKEN,
 }
 # What a browser or a console client in the user agent is worth nothing in: data events, web identity, presigned URLs.
@@ -117,6 +122,25 @@ class Event(Struct, gc=False):
         if not account:
             return None
         return f"arn:{partition_of(self.record.aws_region)}:iam::{account}:{kind}/{name.rsplit('/', 1)[-1]}"
+
+    @property
+    def refused(self) -> str | None:
+        """Name what a refused call was about, as its message does; None where it names nothing, or everything.
+
+        IAM, CloudTrail and most others keep no parameters of what they refuse.
+        """
+        if not self.is_denied or (found := _REFUSED.search(self.record.error_message or "")) is None or "*" in found[2]:
+            return None
+        kind, name = found.groups()
+        return bare_arn(name)[0] if kind is None or name.startswith("arn:") else self.iam_arn(kind, name)
+
+    @property
+    def user_named(self) -> str | None:
+        """Name the user that a call of IAM is about, or was refused for; None where it names none."""
+        if name := text_of(self.request().get("userName")):
+            return self.iam_arn("user", name)
+        refused = self.refused
+        return refused if refused is not None and ":user/" in refused else None
 
     def request(self) -> dict[str, Any]:
         """Decode requestParameters."""

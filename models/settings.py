@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
@@ -99,9 +100,12 @@ class Suppression(Struct, frozen=True):
         """Say whether it is meant for an entity's findings of a detector."""
         return detector == self.detector and fnmatchcase(entity_arn, self.entity)
 
-    def has_address(self, address: str | None) -> bool:
-        """Say whether it is meant for what comes from an address."""
-        return self.network is None or _is_in(address, (ip_network(self.network, strict=False),))
+    def covers(self, detector: str, entity_arn: str, addresses: Sequence[str | None], at: int) -> bool:
+        """Say whether it covers all of what a detector says: of that entity, from those addresses, at that time."""
+        if not self.is_for(detector, entity_arn) or (self.ends_at is not None and at >= self.ends_at):
+            return False
+        networks = () if self.network is None else (ip_network(self.network, strict=False),)
+        return not networks or all(_is_in(each, networks) for each in addresses)
 
 
 class LearnedSettings(Struct, frozen=True):

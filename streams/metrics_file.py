@@ -7,17 +7,14 @@ Source: OpenMetrics 1.0; Prometheus, "Backfilling from OpenMetrics format".
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final, Protocol
 
 from models.engine import Engine
 from models.event import Event
 from models.finding import Finding
-from streams.metrics import FAMILIES, Metrics
-
-if TYPE_CHECKING:
-    from streams.replay import Summary
+from streams.metrics import FAMILIES, Metrics, Outcome
 
 STEP_S: Final = 300  # of event time between two samples
 STEPS_A_CENSUS: Final = 12  # what is known is counted anew every hour: it changes slowly, and there may be much of it
@@ -69,15 +66,14 @@ class Samples:
                 self._step = step
         self._fed(feed(events[begin:], is_all=False))
 
-    def end(self, rest: list[Event], summary: Summary) -> None:
+    def end(self, rest: list[Event], outcomes: Mapping[Outcome, int], detector_errors: Mapping[str, int]) -> None:
         """Take the last sample, after the last events; what only the whole trail tells is in that alone."""
         if self._step is None:
             return
         self._fed(rest)
-        self._metrics.read("duplicate", summary.duplicates)
-        self._metrics.read("rejected", summary.rejected)
-        self._metrics.read("ignored", summary.digests + summary.insights)
-        for detector, count in summary.detector_errors.items():
+        for outcome, count in outcomes.items():
+            self._metrics.read(outcome, count)
+        for detector, count in detector_errors.items():
             self._metrics.count("rolehawk_detector_errors_total", count, detector)
         self._sample(self._step + 1, is_last=True)
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from models.finding import Severity
 from models.grants.allowed import Holding
@@ -23,7 +24,8 @@ from models.grants.document import Policy, PolicyError, is_policy, parse
 from models.grants.escalation import Escalation, escalations
 from models.grants.tables import managed_document
 from models.grants.trust import Outside
-from models.grants.wildcards import Weakness, weaknesses
+from models.grants.weakness import Weakness
+from models.grants.wildcards import weaknesses
 from models.settings import Settings
 
 MAX_BYTES: Final = 64 * 1_048_576  # of one file: an inventory of a large account
@@ -102,11 +104,11 @@ def outside_of(settings: Settings) -> Outside:
     """Give the accounts that are the organisation's own, and those that it trusts."""
     organisation = settings.organisation
     own = {*organisation.accounts, *([organisation.management_account] if organisation.management_account else ())}
-    return Outside(frozenset(own), frozenset(organisation.trusted_accounts))
+    return Outside(frozenset(own), frozenset(organisation.trusted_accounts), organisation.id)
 
 
 def _with_own(outside: Outside, subject: Subject) -> Outside:
-    return outside if subject.account is None else Outside(outside.own | {subject.account}, outside.trusted)
+    return outside if subject.account is None else replace(outside, own=outside.own | {subject.account})
 
 
 def subjects(path: str, reading: Reading) -> Iterator[Subject]:

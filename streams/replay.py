@@ -244,7 +244,12 @@ class _Run:
         findings, principals = self._engine.findings(), self._engine.principals()
         summary.idle_suppressions = self._idle_suppressions()
         if self._samples is not None:
-            self._samples.end(rest, summary)
+            left_out = summary.digests + summary.insights
+            self._samples.end(
+                rest,
+                {"duplicate": summary.duplicates, "rejected": summary.rejected, "ignored": left_out},
+                summary.detector_errors,
+            )
         summary.elapsed_s = time.monotonic() - started_s
         history = sorted(self._history, key=lambda each: (each.opened_at, each.finding_id, each.revision))
         return Result(findings, principals, summary, self._engine, history, self._lineages, self._samples)

@@ -24,32 +24,23 @@ from models.network import Locate
 from models.record import encode
 from models.settings import Settings
 from models.trail import Rejected
+from streams.arrivals import Arrivals, Stamp
 from streams.formats.jsonl import line
 from streams.held import Held
 from streams.learning.model import model_of
 from streams.metrics import Metrics
 from streams.order import Once
 from streams.replay import seed
-from streams.sources.files import FileReader, Source, Unopened, find, is_whole
+from streams.sources.files import FileReader, Source, Unopened
 from streams.sources.inventory import Answers
 from streams.store import HORIZON_S, MAX_APPLIED, Known, Place, Store
 
-SETTLED_S: Final = 2  # so long a file must have been left alone, or be the same twice
-GIVEN_UP_S: Final = 900  # after so long, a file that breaks off is read as far as it goes
 EVENTS_AT_ONCE: Final = 20_000  # applied between two commits
+CLOCK_SKEW_S: Final = 300  # seconds that this machine's clock may be behind AWS's
 CENSUS_S: Final = 30  # seconds between two counts of what there is, at the least
 LISTING_SHARE: Final = 10  # a folder is looked at again after ten times the time that it took
 MAX_NAMED: Final = 5  # records of a file that are named because they could not be read
 MAX_ID: Final = 40  # characters of an event's id that are remembered as they are; longer ones by their hash
-
-_UNFINISHED: Final = (
-    ".part",
-    ".partial",
-    ".tmp",
-    ".filepart",
-    ".crdownload",
-    "~",
-)  # names of files still being written
 
 
 class Sink(Protocol):
@@ -92,7 +83,7 @@ class Watch:
         locate: Locate | None = None,
     ) -> None:
         self.files = self.events = self.late = self.duplicates = self.rejected = self.changes = 0
-        self._paths = paths
+        self._arrivals = Arrivals(paths, store.files())
         self._store = store
         self._sink = sink
         self._allowance_s = allowance_s
@@ -108,9 +99,7 @@ class Watch:
         self._held = Held(store.folder / "held")
         self._recent = _Recent()
         self._lines: list[str] = []  # since the last commit
-        self._read: dict[str, Known | None] = {}
         self._applied: list[str] = []
-        self._seen: dict[str, tuple[int, int]] = {}  # files not read yet -> size and time, as they were last
         self._missing: set[str] = set()  # paths that lead nowhere, as was said
         self._failing: set[str] = set()  # files that could not be read, as was said
         self._is_dirty = False
@@ -145,52 +134,35 @@ class Watch:
 
     def _look(self, stop: Flag, *, is_last: bool) -> None:
         """Read what is new; then feed what is due."""
-        sources, missing = find(self._paths)
-        self._complain_of(missing)
-        for source in sources:
+        for source, stamp in self._arrivals.due(is_last=is_last):
             if stop.is_set():
                 return
-            if (found := self._fresh(source, is_last=is_last)) is not None:
-                self._take(source, found)
-                self._heard_s = time.monotonic()
-        if not missing:
-            self._forget_files({source.name for source in sources})
-        is_quiet = time.monotonic() - self._heard_s > self._allowance_s
-        self._advance(self._place.newest_at - (0 if is_last or is_quiet else self._allowance_s), stop)
+            self._take(source, stamp)
+            self._heard_s = time.monotonic()
+        self._complain_of(self._arrivals.missing)
+        self._arrivals.forget(self._place.fed_until)
+        self._advance(self._due_until(is_last=is_last), stop)
         if self._is_dirty:
             self._commit()
         self._count()
 
-    def _fresh(self, source: Source, *, is_last: bool) -> tuple[int, int] | None:
-        """Give size and time of a file that is to be read now; None for one that was, or is not complete."""
-        name = source.name
-        if "://" in name:  # an object of a bucket is complete, and never changes
-            found = source.size, 0
-            return None if name in self._known else found
-        if (base := os.path.basename(name)).startswith(".") or base.endswith(_UNFINISHED):  # noqa: PTH119 - cheap
-            return None
-        try:
-            status = os.stat(name)  # noqa: PTH116 - as in `find`
-        except OSError:  # gone since it was listed
-            return None
-        found = status.st_size, status.st_mtime_ns
-        known = self._known.get(name)
-        if known is not None and (known.size, known.modified_ns) == found:
-            return None
-        age_s = time.time() - status.st_mtime
-        is_settled = age_s > SETTLED_S or self._seen.get(name) == found
-        self._seen[name] = found
-        if age_s <= GIVEN_UP_S and not ((is_settled or is_last) and is_whole(source)):
-            return None
-        del self._seen[name]
-        return found
+    def _due_until(self, *, is_last: bool) -> int:
+        """Say up to which second events have waited long enough.
 
-    def _take(self, source: Source, found: tuple[int, int]) -> None:
+        What is dated ahead of the clock waits for its day: one such record must not make all that follow it late.
+        """
+        if is_last:
+            return self._place.newest_at
+        is_quiet = time.monotonic() - self._heard_s > self._allowance_s
+        newest_at = min(self._place.newest_at, int(time.time()) + CLOCK_SKEW_S)
+        return newest_at - (0 if is_quiet else self._allowance_s)
+
+    def _take(self, source: Source, stamp: Stamp) -> None:
         """Read a file: what is beyond the frontier waits, what is not is late, and is applied now."""
         frontier = self._place.fed_until
-        known = self._known.get(source.name)
+        known = self._arrivals.known.get(source.name)
         # One that has grown is read on from where it was.
-        skipped = known.events if known is not None and found[0] >= known.size else 0
+        skipped = known.events if known is not None and stamp.size >= known.size else 0
         late: list[Event] = []
         count, newest_at = 0, -NEVER if known is None else known.newest_at
         wrong: list[Rejected] = []
@@ -216,7 +188,7 @@ class Watch:
         self._complain(wrong, wrong_count)
         self._place.newest_at = max(self._place.newest_at, newest_at)
         self.files += 1
-        self._known[source.name] = self._read[source.name] = Known(*found, count, newest_at)
+        self._arrivals.take(source.name, Known(*stamp, count, newest_at))
         self._is_dirty = True
         if late:
             late.sort(key=in_order)
@@ -238,15 +210,6 @@ class Watch:
             self._held.add([event for event in events if event.at > self._place.fed_until])
         if self._reader.error is not None:
             raise self._reader.error
-
-    def _forget_files(self, names: set[str]) -> None:
-        """Forget files that are there no more, once all of their events are applied."""
-        for name in [name for name in self._known if name not in names]:
-            if self._known[name].newest_at <= self._place.fed_until:
-                del self._known[name]
-                self._read[name] = None
-        for name in [name for name in self._seen if name not in names]:
-            del self._seen[name]
 
     # Events
 
@@ -304,7 +267,6 @@ class Watch:
 
     def _take_up(self, output: str) -> None:
         """Stand where the last commit was, or begin."""
-        self._known = self._store.files()
         place = self._store.place()
         self._place = place or Place(-NEVER, -NEVER, output)
         self._engine.restore(self._store.rows())
@@ -316,15 +278,15 @@ class Watch:
         self._metrics.known(self._engine.findings())
         for at, ids in self._store.applied():
             self._recent.take_up(at, ids)
-        for name, known in self._known.items():
+        for name, known in self._arrivals.known.items():
             if known.newest_at > self._place.fed_until:
                 self._take_again(name, known)
 
     def _commit(self) -> None:
         """Write the output, then all that changed, in one transaction."""
         self._place.written = self._sink.write(self._lines) if self._lines else self._sink.length
-        self._store.commit(self._place, self._engine.changes(), self._read, self._applied)
-        self._lines, self._read, self._applied, self._is_dirty = [], {}, [], False
+        self._store.commit(self._place, self._engine.changes(), self._arrivals.changes(), self._applied)
+        self._lines, self._applied, self._is_dirty = [], [], False
 
     def _count(self) -> None:
         """Count anew what there is, now and then."""

@@ -16,11 +16,16 @@ from urllib.request import Request, urlopen
 from uuid import uuid4
 
 import pytest
+from hypothesis import settings
 
 from streams.broker import Broker, BrokerError
 from tests.streams.topics import Topics
 
 SECRET = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"  # AWS's own example
+
+# How long one example takes is the machine's business; in CI hypothesis says so itself.
+settings.register_profile("unhurried", settings(), deadline=None)
+settings.load_profile("unhurried")
 
 _BROKER = pytest.StashKey[Broker]()  # in the process that started it
 _FOLDER = pytest.StashKey[TemporaryDirectory[str]]()  # of the run: its processes share it

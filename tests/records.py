@@ -82,6 +82,12 @@ def role(
     return identity
 
 
+def refusal(action: str, on: str, why: str = "because no identity-based policy allows it") -> Json:
+    """Give the fields of a refused call as most services record it: without parameters, the target in the message."""
+    message = f"User: somebody is not authorized to perform: {action} on resource: {on} {why}"
+    return {"errorCode": "AccessDenied", "errorMessage": message, "requestParameters": None}
+
+
 def user(name: str, key: str | None = "AKIAEXAMPLE000000001", account: str = ACCOUNT) -> Json:
     """Make the identity of an IAM user."""
     unique_id = "AIDA" + hashlib.sha256(f"{account}{name}".encode()).hexdigest()[:16].upper()

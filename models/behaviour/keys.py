@@ -149,10 +149,11 @@ class Key(Struct, omit_defaults=True):
         """Say for how long its use has been watched."""
         return max(0, at - self.first_used_at) // DAY_S
 
-    @property
-    def is_typed_with(self) -> bool:
-        """Whether a client was seen that people work with: its holder may be a person."""
-        return any(client.partition("/")[0] in _TYPED for client in self.clients)
+    def is_typed_with(self, before_at: int = UNKNOWN) -> bool:
+        """Say whether a client that people work with was seen, before a time if one is given: its holder may be a person."""
+        return any(
+            client.partition("/")[0] in _TYPED and span.first_at < before_at for client, span in self.clients.items()
+        )
 
     def arrivals(self, at: int) -> list[str]:
         """List the networks first met in the last ROAMING_DAYS, but for what its first day of use and the last one brought.

@@ -8,7 +8,6 @@ data events (a job without its key is denied each object). ATT&CK T1580, T1526, 
 
 from __future__ import annotations
 
-import re
 from typing import Final, NamedTuple
 
 from msgspec import Struct
@@ -37,7 +36,6 @@ _BY_HAND: Final = int(Facts.CLI | Facts.CLOUDSHELL)  # a shell in a console sess
 # Items are kept as numbers: a call's slot, and beside it the resource's or the service's.
 _RESOURCES: Final = 1 << 16
 _SERVICES: Final = 1 << 6
-_RESOURCE = re.compile(r" on resource: (\S{1,256})")
 MAX_RESOURCE: Final = 4_096  # characters of a refused call's parameters that tell it from others
 
 
@@ -121,8 +119,7 @@ def denied_resource(event: Event) -> str | None:
     told = {key: value for key, value in event.request().items() if not key.lower().endswith("token")}
     if told:
         return repr(sorted(told.items()))[:MAX_RESOURCE]
-    found = _RESOURCE.search(event.record.error_message or "")
-    return None if found is None or "*" in found[1] else found[1]
+    return event.refused
 
 
 def _denied_item(event: Event) -> int:

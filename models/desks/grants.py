@@ -34,8 +34,8 @@ _SIGN_IN: Final = api_key(SIGN_IN_SERVICE, "ConsoleLogin")
 class _Head(Struct):
     """What of an account is written as one row; the rest has a row for each thing: an account may be large."""
 
-    writes: Writes
     trail_buckets: list[str]
+    dimmed: dict[str, list[str]] = {}
 
 
 class _Desk(Struct):
@@ -103,7 +103,7 @@ class GrantsDesk:
         for account_id in changed:
             if (known := self.accounts.get(account_id)) is not None:
                 self.accounts.written += 1
-                head = _Head(known.writes, known.trail_buckets)
+                head = _Head(known.trail_buckets, known.dimmed)
                 yield _HEAD.row("grants", (account_id,), self.accounts.written, head)
                 for kind, table in _tables(known):
                     yield from kind.changes("grants", table, account_id)
@@ -122,7 +122,7 @@ class GrantsDesk:
             for each in stored.get(kind.name, ()):
                 parts.setdefault((each.names[0], kind.name), []).append(each)
         for account_id, head in heads.items():
-            account = AccountState(account_id, writes=head.writes, trail_buckets=head.trail_buckets)
+            account = AccountState(account_id, trail_buckets=head.trail_buckets, dimmed=head.dimmed)
             for kind, table in _tables(account):
                 kind.fill(table, parts.get((account_id, kind.name), ()))
             dict.__setitem__(self.accounts, account_id, account)
@@ -133,8 +133,9 @@ class GrantsDesk:
         self._written = (self.coverage_since, len(self.seen_accounts))
 
     def _own_accounts(self) -> frozenset[str]:
-        named = self._context.settings.organisation.accounts
-        return frozenset(named) if named else frozenset(each for each in self.seen_accounts if each)
+        organisation = self._context.settings.organisation
+        named = organisation.accounts or filter(None, self.seen_accounts)
+        return frozenset(named) | frozenset(filter(None, [organisation.management_account]))
 
     def _account(self, account_id: str) -> AccountState:
         """Find or open an account, which now is the one last touched."""

@@ -14,13 +14,13 @@ from typing import Any, Final, NamedTuple
 from models.desks.tray import Tray
 from models.detector import IncidentsState, OutlivedState, Rule
 from models.finding import Class, Draft, Finding, Who
-from models.incidents.chain import DAY_S, Part
+from models.incidents.chain import DAY_S, as_part, is_stage
 from models.incidents.life import NEVER, Closing, Matter, opened
 from models.incidents.lineage import Edge, Hop, Lineage
 from models.incidents.outlived import KeySwitch, OffKeys, Sighting
 from models.incidents.quota import Quota
 from models.rows import Row, RowKind, Tracked, by_kind
-from models.settings import Context, Suppression
+from models.settings import Context
 
 MAX_EARLY: Final = 1_024  # closings that came before what they close; the longest known go first
 MAX_MATTERS: Final = 100_000  # of a process that runs for years; the longest closed go first, then the longest quiet
@@ -280,7 +280,9 @@ class IncidentsDesk:
             del self.early[next(iter(self.early))]
 
     def _is_suppressed(self, draft: Draft) -> bool:
-        found = [n for n, each in enumerate(self._suppressions) if _covers(each, draft)]
+        addresses = [each.source_ip for each in draft.exhibits.kept]
+        of_draft = draft.detector, draft.entity.arn, addresses, draft.at
+        found = [n for n, each in enumerate(self._suppressions) if each.covers(*of_draft)]
         self.matched.update(found)
         return bool(found)
 
@@ -339,7 +341,7 @@ class IncidentsDesk:
     def _rechain(self, root: str) -> None:
         """Work out the chains of one lineage anew from its findings: some begin, some change, some are superseded."""
         keys = self._groups.get(root, set())
-        parts = [_part(key, each) for key in sorted(keys) if _is_stage(each := self.matters[key])]
+        parts = [as_part(key, each) for key in sorted(keys) if is_stage(each := self.matters[key])]
         was = {key: self.matters[key].part_of for key in keys}
         regrouped: list[str] = []
         before = set(filter(None, was.values()))
@@ -393,31 +395,3 @@ def _point(index: dict[str, set[str]], key: str, before: Iterable[str], now: Ite
             del index[name]
     for name in now:
         index.setdefault(name, set()).add(key)
-
-
-def _is_stage(matter: Matter) -> bool:
-    """Say whether a finding counts for chains: live, not suppressed, not explained away."""
-    return (
-        matter.draft.chain_stage is not None
-        and matter.stage == "live"
-        and matter.close_reason not in ("accepted", "superseded")
-        and matter.exhibits.kept != []  # what only an inventory tells has no place in a story
-    )
-
-
-def _part(key: str, matter: Matter) -> Part:
-    draft = matter.draft
-    assert draft.chain_stage is not None  # noqa: S101 - by _is_stage
-    return Part(
-        key, draft.detector, draft.chain_stage, matter.severity, matter.opened_at, draft.entity, draft.account_id,
-        matter.actor, draft.title, matter.exhibits.kept[0], draft.coverage_since,
-    )  # fmt: skip
-
-
-def _covers(suppression: Suppression, draft: Draft) -> bool:
-    """Say whether a suppression covers all of a draft: detector, entity, network and time."""
-    return (
-        suppression.is_for(draft.detector, draft.entity.arn)
-        and all(suppression.has_address(each.source_ip) for each in draft.exhibits.kept)
-        and (suppression.ends_at is None or draft.at < suppression.ends_at)
-    )

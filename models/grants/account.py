@@ -16,6 +16,7 @@ MAX_WATCHED: Final = 1024  # identities and addresses each; the longest quiet go
 MAX_ATTEMPTS: Final = 256  # kept of one identity or address; the oldest goes first
 MAX_WRITTEN: Final = 10_000  # entities whose writers are counted; the longest untouched go first
 MAX_TRAIL_BUCKETS: Final = 64  # the longest known go first
+MAX_DIMMED: Final = 256  # guards that see less than they did; the longest known go first
 MEMORY_S: Final = 4 * 3600  # attempts so much older than the newest are forgotten
 
 
@@ -47,11 +48,12 @@ class AccountState(Struct):
     by_identity: Tracked[list[Attempt]] = msgspec.field(default_factory=Tracked)
     by_address: Tracked[list[Attempt]] = msgspec.field(default_factory=Tracked)
     graph: Graph = msgspec.field(default_factory=Graph)
-    writes: Writes = msgspec.field(default_factory=Writes)  # IAM writes in all
     writes_to: Tracked[Writes] = msgspec.field(
         default_factory=Tracked
     )  # by ARN of what was written; at most MAX_WRITTEN
     trail_buckets: list[str] = []  # names of buckets that trails deliver to; at most MAX_TRAIL_BUCKETS
+    # By ARN, guards that see less than they did, and in which ways; at most MAX_DIMMED.
+    dimmed: dict[str, list[str]] = {}
 
     def learn(self, attempt: Attempt) -> None:
         """File an attempt at its place in time, whatever order it comes in."""

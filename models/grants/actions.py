@@ -16,7 +16,7 @@ from typing import Final, Literal, NamedTuple
 
 import msgspec
 
-from models.grants.match import STAR, Glob, TooComplexError, contains, glob
+from models.grants.match import STAR, Glob, glob, surely_contains
 from models.grants.tables import ServiceRow, action_table
 
 Level = Literal["permissions management", "write", "tagging", "read", "list"]
@@ -148,18 +148,11 @@ def takes_every(resource: Glob, action: Action) -> bool:
         return False
     parts = resource.text.split(":", 5)
     if len(parts) < 6:
-        return any(_contains(resource, known.types[place]) for place in action.types)
+        return any(surely_contains(resource, known.types[place]) for place in action.types)
     if not glob(parts[2]).matches(action.service):
         return False
     names = glob(parts[5])
-    return any(_contains(names, glob(known.types[place].text.split(":", 5)[-1])) for place in action.types)
-
-
-def _contains(outer: Glob, inner: Glob) -> bool:
-    try:
-        return contains(outer, inner)
-    except TooComplexError:
-        return False
+    return any(surely_contains(names, glob(known.types[place].text.split(":", 5)[-1])) for place in action.types)
 
 
 def _matching(pattern: Glob) -> Iterator[tuple[Action | None, int]]:

@@ -12,7 +12,6 @@ from models.finding import EntityRef
 from models.grants.allowed import Holding
 from models.grants.doors import edits_of, taken_back
 from models.grants.doors.door import Edits
-from models.grants.doors.identity_center import is_provisioned
 from models.grants.graph import (
     GRANT,
     RESOURCE_POLICY,
@@ -24,6 +23,7 @@ from models.grants.graph import (
     is_assignment,
     joined,
 )
+from models.grants.writers import is_by_aws
 
 Kind = Literal["identity", "trust", "resource", "holding"]
 
@@ -65,11 +65,11 @@ class Change(Struct, frozen=True):
 def changes_of(event: Event, graph: Graph) -> tuple[Edits, list[Change]]:
     """Read a call's edits, and compare what they leave with what is there.
 
-    What Identity Center writes for a permission set is learned, and judged where the set changed.
+    What AWS itself writes is learned, and judged where it was asked for.
     """
     graph = taken_back(event, graph)
     edits = edits_of(event, graph)
-    if not edits or is_provisioned(event):
+    if not edits or is_by_aws(event):
         return edits, []
     after = graph.after(edits)
     return edits, [each for arn in edits for each in _changes(arn, graph, after)]
@@ -136,7 +136,7 @@ def _of_policy(arn: str, before: Graph, after: Graph) -> Iterator[Change]:
     if was.document != now.document:
         yield _single(
             arn, arn, "identity", (was.document, now.document), is_known=was.document is not None or now.is_known,
-            is_held=bool(holders), affected=holders,
+            is_held=bool(holders) or not now.is_known, affected=holders,  # of one from before the trail nobody knows
         )  # fmt: skip
         if len(holders) <= MAX_HOLDERS:
             for holder in holders:

@@ -124,7 +124,7 @@ class Graph(Struct):
 
     def document(self, arn: str) -> str | None:
         """Give the document in force of a managed policy, the customer's or AWS's; None where it was never seen."""
-        if ":iam::aws:policy" in arn:
+        if is_aws_managed(arn):
             return managed_document(arn)
         return self.policy(arn).document
 
@@ -193,6 +193,11 @@ def _add(policies: list[Policy], names: list[str], name: str, text: str | None) 
     if (policy := read(text)) is not None:
         policies.append(policy)
         names.append(name)
+
+
+def is_aws_managed(policy: str) -> bool:
+    """Say whether a policy's ARN is of those that AWS manages, in any partition."""
+    return policy.startswith("arn:") and policy.split(":", 5)[3:5] == ["", "aws"]
 
 
 def with_item(items: tuple[str, ...], item: str) -> tuple[str, ...]:

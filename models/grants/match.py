@@ -374,4 +374,12 @@ def _walk_contains(outer: tuple[int, ...], inner: tuple[int, ...]) -> bool:
     return True
 
 
+def surely_contains(outer: Glob, inner: Glob) -> bool:
+    """Say whether one pattern matches all that another does; not where they are too complex to compare."""
+    try:
+        return contains(outer, inner)
+    except TooComplexError:
+        return False
+
+
 EVERYTHING: Final = glob("*")

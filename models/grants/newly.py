@@ -13,7 +13,8 @@ from models.grants.difference import is_allowed
 from models.grants.document import Policy, Statement
 from models.grants.escalation import Escalation, escalations
 from models.grants.trust import Outside
-from models.grants.wildcards import Weakness, weaknesses
+from models.grants.weakness import Weakness
+from models.grants.wildcards import weaknesses
 
 
 def new_weaknesses(before: Holding, after: Holding, outside: Outside | None = None) -> list[Weakness]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from models.entity import partition_of
 from models.event import Event
 from models.facts import Facts
 from models.finding import evidence_of
@@ -16,4 +17,7 @@ def attempt_of(event: Event) -> Attempt | None:
     is_failure = bool(event.facts & Facts.SIGN_IN_FAILED)
     if actor is None and not is_failure:
         return None
-    return Attempt(event.at, is_failure, actor.arn if actor else None, evidence_of(event))
+    identity = actor.arn if actor else None
+    if identity is not None and (partition := partition_of(event.record.aws_region)) != "aws":
+        identity = identity.replace("arn:aws:", f"arn:{partition}:", 1)  # a failure bears no ARN that would say so
+    return Attempt(event.at, is_failure, identity, evidence_of(event))

@@ -21,7 +21,10 @@ from models.grants.limits import denies_other_callers, names_values, narrows_cal
 from models.grants.match import STAR, Glob, TooComplexError, contains
 
 _ACCOUNT = re.compile(r"^(?:arn:[a-z-]+:(?:iam|sts)::)?([0-9]{12})(?::|$)")
+_ACCOUNT_ID = re.compile(r"\b[0-9]{12}\b")
+_CALLERS_ACCOUNT: Final = frozenset({"aws:principalaccount", "aws:principalarn"})
 _ORGANISATION_KEYS: Final = frozenset({"aws:principalorgid", "aws:principalorgpaths"})
+_ORGANISATION = re.compile(r"org(?:anization)?[:/][^:/]*(?:[:/](?:(?:project|pipeline)(?:[:/])?)?)?")
 _EXTERNAL_ID: Final = "sts:externalid"
 # Identity providers for the public: their applications are told apart by the audience, their users by no one.
 _PUBLIC_PROVIDERS: Final = {
@@ -33,10 +36,11 @@ _PUBLIC_PROVIDERS: Final = {
 
 
 class Outside(Struct, frozen=True):
-    """Which accounts are the organisation's own, and which third parties it trusts (account id to name)."""
+    """Which accounts are the organisation's own, and which third parties it trusts; its id where that is known."""
 
     own: frozenset[str] = frozenset()
     trusted: frozenset[str] = frozenset()
+    organisation: str | None = None
 
 
 class Breach(Struct, frozen=True):
@@ -65,7 +69,7 @@ def breaches(policy: Policy, statement: Statement, outside: Outside) -> Iterator
         yield from _anybody(policy, statement, in_trust=in_trust)
     if not in_trust or statement.principals.is_not:
         return
-    if (foreign := _foreign_accounts(statement, outside)) and not _names_organisation(statement):
+    if (foreign := _strangers(statement, outside)) and not _names_organisation(statement, outside):
         yield _foreign(statement, foreign, outside)
     for pattern in statement.principals.patterns:
         kind, name = named(pattern)
@@ -114,17 +118,35 @@ def _shuts_out(deny: Statement, statement: Statement) -> bool:
         return False
 
 
-def _foreign_accounts(statement: Statement, outside: Outside) -> list[str]:
+def _strangers(statement: Statement, outside: Outside) -> list[str]:
+    """List the accounts and organisations that a trust names and that are not the own: as principals, or as conditions."""
     found: dict[str, None] = {}
-    for pattern in statement.principals.patterns if statement.principals else ():
+    principals = statement.principals.patterns if statement.principals else ()
+    for pattern in principals:
         kind, name = named(pattern)
         if kind == "AWS" and (account := _ACCOUNT.match(name)) and account[1] not in outside.own:
             found[account[1]] = None
+    if any(pattern.is_everything for pattern in principals):
+        for clause in filter(names_values, statement.tests):
+            if clause.key in _CALLERS_ACCOUNT:
+                accounts = (account for each in clause.patterns for account in _ACCOUNT_ID.findall(each.text))
+                found.update(dict.fromkeys(account for account in accounts if account not in outside.own))
+            elif clause.key in _ORGANISATION_KEYS:
+                found.update(dict.fromkeys(_other_organisations(clause, outside)))
     return list(found)
 
 
-def _names_organisation(statement: Statement) -> bool:
-    return any(each.key in _ORGANISATION_KEYS and names_values(each) for each in statement.tests)
+def _names_organisation(statement: Statement, outside: Outside) -> bool:
+    return any(
+        each.key in _ORGANISATION_KEYS and names_values(each) and not _other_organisations(each, outside)
+        for each in statement.tests
+    )
+
+
+def _other_organisations(clause: Clause, outside: Outside) -> list[str]:
+    """List the organisations that a clause names beside the own; none where the own is not known."""
+    named_ids = [each.text.partition("/")[0] for each in clause.patterns]
+    return [each for each in named_ids if each != outside.organisation] if outside.organisation else []
 
 
 def _foreign(statement: Statement, accounts: list[str], outside: Outside) -> Breach:
@@ -133,7 +155,8 @@ def _foreign(statement: Statement, accounts: list[str], outside: Outside) -> Bre
     severity = Severity.LOW if has_external_id else Severity.HIGH if unnamed else Severity.MEDIUM
     known = "not named in the settings" if unnamed else "a trusted third party's"
     ending = "an external id is asked for" if has_external_id else "no external id is asked for"
-    whom = f"account {', '.join((unnamed or accounts)[:5])} outside the organisation, {known}"
+    kind = "organisation" if accounts[0].startswith("o-") else "account"
+    whom = f"{kind} {', '.join((unnamed or accounts)[:5])} outside the organisation, {known}"
     fix = "Name the account under [organisation] of the settings if it is yours or trusted"
     if any(each.text.startswith("kms:") for each in statement.actions.patterns):  # a grant: there is no external id
         return Breach("W9", severity, f"grants the use of a key to {whom}", f"{fix}; retire the grant if it is not.")
@@ -174,7 +197,7 @@ def _federated(statement: Statement, name: str) -> Breach | None:
 
 
 def _is_wide(clause: Clause) -> bool:
-    """See a subject in which no more than the organisation is named: ``repo:org/*`` or wider."""
+    """See a subject in which no more than the organisation is named: ``repo:org/*``, ``organization:org:*``, or wider."""
     return any(_names_no_workload(pattern) for pattern in clause.patterns)
 
 
@@ -184,6 +207,8 @@ def _names_no_workload(pattern: Glob) -> bool:
     prefix = pattern.prefix
     if prefix.startswith(("repo:", "project_path:")):
         return not prefix.partition("/")[2]
+    if (organisation := _ORGANISATION.match(prefix)) is not None:  # Terraform Cloud, Buildkite, CircleCI
+        return organisation.end() == len(prefix)
     if prefix.startswith("system:serviceaccount:"):
         return not prefix.removeprefix("system:serviceaccount:").rstrip(":")
     return not prefix.rstrip(":/")

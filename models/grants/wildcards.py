@@ -10,9 +10,7 @@ judged by what they match and not by how they are spelled. Denies and boundary a
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Final, Literal, cast
-
-from msgspec import Struct
+from typing import Final, cast
 
 from models.finding import Severity
 from models.grants.actions import (
@@ -24,12 +22,10 @@ from models.grants.actions import (
     WRITE,
     Action,
     Expansion,
-    Level,
     expand,
     expansion,
     find,
     is_service,
-    level_names,
     takes_every,
 )
 from models.grants.allowed import Holding
@@ -37,10 +33,9 @@ from models.grants.cells import Element
 from models.grants.document import Policy
 from models.grants.holding import Piece, is_denied, pieces
 from models.grants.limits import narrows_resources, services_passed_to
-from models.grants.match import ANY, Glob, TooComplexError, contains, glob
+from models.grants.match import ANY, Glob, glob, surely_contains
 from models.grants.trust import Outside, breaches
-
-Rule = Literal["W1", "W2", "W3", "W4", "W5", "W6", "W7", "W8", "W9", "W10"]
+from models.grants.weakness import FIXES, Rule, Weakness, as_latent, joined, texts_of, weakness, why
 
 MAX_COST: Final = 5_000  # names that one document's wildcards are held against; beyond it they count as anything
 
@@ -48,6 +43,7 @@ CRITICAL_SERVICES: Final = frozenset({"iam", "sts", "organizations", "sso", "kms
 PASS_ROLE: Final = "iam:passrole"  # noqa: S105 - an action
 _ROLE: Final = glob("arn:aws:iam::*:role/?*")
 _COLON: Final = ord(":")
+_ANY_NAME: Final = glob("?*")
 _EVERY_ACTION: Final = glob("?*:?*")
 _ALL_ARNS: Final = glob("arn:aws:?*:*:*:?*")
 _ANYTHING: Final = Expansion(ALL_LEVELS, 0)
@@ -56,21 +52,6 @@ _BY_LEVEL: Final = (
     (WRITE | TAGGING, Severity.MEDIUM),
     (READ, Severity.LOW),
 )
-
-
-class Weakness(Struct, frozen=True, kw_only=True):
-    """One rule that a statement breaks: what is granted too widely, why that matters, the narrower change."""
-
-    pointer: str  # JSON pointer to the statement
-    rule: Rule
-    severity: Severity
-    actions: tuple[str, ...]  # as written
-    resources: tuple[str, ...]
-    why: str
-    fix: str
-    policy: int = 0  # place of the document among the entity's policies
-    levels: tuple[Level, ...] = ()  # access levels of what is granted
-    is_latent: bool = False  # wholly taken away by a Deny or the boundary
 
 
 def weaknesses(holding: Holding, outside: Outside | None = None) -> list[Weakness]:
@@ -88,9 +69,9 @@ def weaknesses(holding: Holding, outside: Outside | None = None) -> list[Weaknes
             (place, statement) for place, policy in enumerate(holding.policies) for statement in policy.statements
         )
     }
-    joined = [_joined(each) for each in found.values()]
-    joined.sort(key=lambda each: (order[each.policy, each.pointer], int(each.rule[1:]), each.is_latent, -each.severity))
-    return joined
+    listed = [joined(each) for each in found.values()]
+    listed.sort(key=lambda each: (order[each.policy, each.pointer], int(each.rule[1:]), each.is_latent, -each.severity))
+    return listed
 
 
 class _Budget:
@@ -110,19 +91,21 @@ class _Budget:
 def is_wild(resources: Element) -> bool:
     """Say whether resources are all there are: ``*``, however spelled, or an ARN with nothing fixed."""
     return not resources.is_not and any(
-        each.is_everything or (not each.is_literal and _contains(each, _ALL_ARNS)) for each in resources.patterns
+        each.is_everything or (not each.is_literal and surely_contains(each, _ALL_ARNS)) for each in resources.patterns
     )
 
 
 def is_every_action(pattern: Glob) -> bool:
     """Say whether a pattern matches every action: ``*``, ``*:*``, ``?*:**``."""
-    return not any(token >= 0 and token != _COLON for token in pattern.tokens) and _contains(pattern, _EVERY_ACTION)
+    return not any(token >= 0 and token != _COLON for token in pattern.tokens) and surely_contains(
+        pattern, _EVERY_ACTION
+    )
 
 
 def passes_any_role(resources: Element) -> bool:
     """Say whether resources take in every role of an account."""
     if resources.is_not:
-        return not any(_contains(each, _ROLE) for each in resources.patterns)
+        return not any(surely_contains(each, _ROLE) for each in resources.patterns)
     action = find(PASS_ROLE)
     return any(each.is_everything or (action is not None and takes_every(each, action)) for each in resources.patterns)
 
@@ -131,7 +114,7 @@ def _judged(piece: Piece, budget: _Budget) -> Iterator[Weakness]:
     if piece.is_latent:
         live = Piece(piece.policy, piece.statement, piece.actions, piece.resources)
         for each in _judged(live, budget):
-            yield _with(each, severity=Severity.LOW, is_latent=True)
+            yield as_latent(each)
         return
     if piece.actions.is_not:
         yield from _not_action(piece)
@@ -158,7 +141,7 @@ def _on_resources(piece: Piece, budget: _Budget) -> Iterator[Weakness]:
     for (rule, severity), hits in sorted_out.items():
         levels = _union(levels for _, levels in hits)
         texts = [pattern.text for pattern, _ in hits]
-        yield _weakness(piece, rule, severity, texts, levels, _why(rule, texts, levels), _FIXES[rule])
+        yield weakness(piece, rule, severity, texts, levels, why(rule, texts, levels), FIXES[rule])
 
 
 def _plain(piece: Piece, pattern: Glob, *, on_everything: bool) -> tuple[Rule, Severity, int] | None:
@@ -195,10 +178,8 @@ def _wild(
         return "W1", _softened(severity, is_narrowed=is_narrowed), ALL_LEVELS
     found = budget.expansion(pattern)
     levels = _left(piece, pattern, found)
-    if (service := _whole_service(pattern)) is not None:
-        if not on_everything and not _covers_service(piece.resources, service):
-            return None
-        severity = Severity.CRITICAL if service in CRITICAL_SERVICES else Severity.HIGH
+    if whole := _whole_services(piece.resources, pattern, on_everything=on_everything):
+        severity = Severity.CRITICAL if whole & CRITICAL_SERVICES else Severity.HIGH
         return "W2", _softened(severity, is_narrowed=is_narrowed), levels or ALL_LEVELS
     if is_narrowed or not levels & ~LIST:
         return None
@@ -226,6 +207,16 @@ def _reaches_every(resources: Element, action: Action) -> bool:
     return any(takes_every(each, action) for each in resources.patterns)
 
 
+def _whole_services(resources: Element, pattern: Glob, *, on_everything: bool) -> set[str]:
+    """Give the services that a pattern takes whole on all that they have: the one that it names, or all there are."""
+    if (service := _whole_service(pattern)) is not None:
+        return {service} if on_everything or _covers_service(resources, service) else set()
+    if not is_every_action(pattern):
+        return set()
+    named = {service for each in resources.patterns if is_service(service := _service_in(each))}
+    return {service for service in (*named, "iam") if _covers_service(resources, service)}
+
+
 def _whole_service(pattern: Glob) -> str | None:
     """Give the service that a pattern names and takes whole: ``s3:*``, ``S3:**``, ``s3:?*``."""
     service = pattern.prefix.removesuffix(":")
@@ -236,9 +227,24 @@ def _whole_service(pattern: Glob) -> str | None:
 
 
 def _covers_service(resources: Element, service: str) -> bool:
-    """Say whether resources are all of a service's, in every account and region: ``arn:aws:s3:::*``."""
+    """Say whether resources are all of a service's, in every account and region: ``arn:aws:s3:::*``.
+
+    IAM has no regions, and an account's own is all that anybody in it can reach: ``arn:aws:iam::111122223333:*``.
+    """
+    wild = [each for each in resources.patterns if not each.is_literal]
+    if service == "iam" and any(
+        glob(_service_in(each)).matches(service) and surely_contains(glob(each.text.split(":", 5)[-1]), _ANY_NAME)
+        for each in wild
+    ):
+        return True
     whole = glob(f"arn:aws:{service}:*:*:?*") if service != "s3" else glob("arn:aws:s3:::?*")
-    return any(not each.is_literal and _contains(each, whole) for each in resources.patterns)
+    return any(surely_contains(each, whole) for each in wild)
+
+
+def _service_in(resource: Glob) -> str:
+    """Give the service of an ARN, as the pattern has it; nothing where it is no whole ARN."""
+    parts = resource.text.split(":", 5)
+    return parts[2] if len(parts) == 6 else ""
 
 
 def _not_action(piece: Piece) -> Iterator[Weakness]:
@@ -249,7 +255,7 @@ def _not_action(piece: Piece) -> Iterator[Weakness]:
     stays = [
         service
         for service in ("iam", "organizations")
-        if not any(_contains(pattern, glob(f"{service}:*")) for pattern in piece.actions.patterns)
+        if not any(surely_contains(pattern, glob(f"{service}:*")) for pattern in piece.actions.patterns)
         and not any(_denies_service(denied, service) for denied in piece.denied)
     ]
     is_wide = piece.resources.is_not or is_wild(piece.resources)
@@ -257,7 +263,7 @@ def _not_action(piece: Piece) -> Iterator[Weakness]:
     why = "allows every action but those named, new ones as AWS adds them"
     if stays:
         why += f"; {' and '.join(stays)} stay in"
-    yield _weakness(piece, "W4", _softened(severity, is_narrowed=narrows_resources(piece.statement)), texts, ALL_LEVELS,
+    yield weakness(piece, "W4", _softened(severity, is_narrowed=narrows_resources(piece.statement)), texts, ALL_LEVELS,
                     why, "Allow the actions that are needed; deny the others with a Deny.")  # fmt: skip
 
 
@@ -265,13 +271,13 @@ def _not_resource(piece: Piece, budget: _Budget) -> Iterator[Weakness]:
     """W5: all but some resources."""
     if any(pattern.is_everything for pattern in piece.resources.patterns):
         return
-    texts = _texts(piece.actions)
+    texts = texts_of(piece.actions)
     if piece.actions.is_not:
         levels = ALL_LEVELS
     else:
         levels = _union(_left(piece, pattern, budget.expansion(pattern)) for pattern in piece.actions.patterns)
     severity = Severity.HIGH if levels & PERMISSIONS else Severity.MEDIUM
-    yield _weakness(piece, "W5", severity, texts, levels, "allows on every resource but those named",
+    yield weakness(piece, "W5", severity, texts, levels, "allows on every resource but those named",
                     "Name the resources that are needed; deny the others with a Deny.")  # fmt: skip
 
 
@@ -285,7 +291,7 @@ def _pass_role(piece: Piece) -> Iterator[Weakness]:
     else:
         texts = [each.text for each in patterns if each.matches(PASS_ROLE) and not is_every_action(each)]
     if texts and services_passed_to(piece.statement) is None and not narrows_resources(piece.statement):
-        yield _weakness(piece, "W7", Severity.HIGH, texts, PERMISSIONS,
+        yield weakness(piece, "W7", Severity.HIGH, texts, PERMISSIONS,
                         "passes any role to any service: whoever holds this can have a service act as that role",
                         "Name the roles, and the service in a condition on iam:PassedToService.")  # fmt: skip
 
@@ -299,8 +305,8 @@ def _principals(place: int, policy: Policy, outside: Outside) -> Iterator[Weakne
                 policy=place,
                 rule=cast("Rule", breach.rule),
                 severity=breach.severity,
-                actions=tuple(_texts(statement.actions)),
-                resources=tuple(_texts(statement.resources)),
+                actions=tuple(texts_of(statement.actions)),
+                resources=tuple(texts_of(statement.resources)),
                 why=breach.why,
                 fix=breach.fix,
             )
@@ -315,7 +321,7 @@ def _denies_service(denied: Element, service: str) -> bool:
     if denied.is_not:
         return all(not each.matches(f"{service}:x") and not each.prefix.startswith(f"{service}:") and each.is_literal
                    for each in denied.patterns)  # fmt: skip
-    return any(_contains(pattern, whole) for pattern in denied.patterns)
+    return any(surely_contains(pattern, whole) for pattern in denied.patterns)
 
 
 def _softened(severity: Severity, *, is_narrowed: bool) -> Severity:
@@ -336,85 +342,3 @@ def _union(levels: Iterable[int]) -> int:
     for each in levels:
         mask |= each
     return mask
-
-
-def _contains(outer: Glob, inner: Glob) -> bool:
-    try:
-        return contains(outer, inner)
-    except TooComplexError:
-        return False
-
-
-def _texts(element: Element) -> list[str]:
-    return [f"not:{pattern.text}" if element.is_not else pattern.text for pattern in element.patterns]
-
-
-def _weakness(
-    piece: Piece, rule: Rule, severity: Severity, actions: list[str], levels: int, why: str, fix: str
-) -> Weakness:
-    return Weakness(
-        pointer=piece.statement.pointer,
-        policy=piece.policy,
-        rule=rule,
-        severity=severity,
-        actions=tuple(actions),
-        resources=tuple(_texts(piece.resources)),
-        why=why,
-        fix=fix,
-        levels=tuple(level_names(levels)),
-    )
-
-
-def _with(weakness: Weakness, *, severity: Severity, is_latent: bool) -> Weakness:
-    return Weakness(
-        pointer=weakness.pointer,
-        policy=weakness.policy,
-        rule=weakness.rule,
-        severity=severity,
-        actions=weakness.actions,
-        resources=weakness.resources,
-        why=f"latent, for a Deny or the boundary takes it away: {weakness.why}",
-        fix=weakness.fix,
-        levels=weakness.levels,
-        is_latent=is_latent,
-    )
-
-
-def _joined(parts: list[Weakness]) -> Weakness:
-    """Make one of what pieces of a statement break the same rule."""
-    if len(parts) == 1:
-        return parts[0]
-    first = parts[0]
-    levels = {level for each in parts for level in each.levels}
-    return Weakness(
-        pointer=first.pointer,
-        policy=first.policy,
-        rule=first.rule,
-        severity=first.severity,
-        actions=tuple(dict.fromkeys(action for each in parts for action in each.actions)),
-        resources=tuple(dict.fromkeys(resource for each in parts for resource in each.resources)),
-        why=first.why,
-        fix=first.fix,
-        levels=tuple(level for level in level_names(ALL_LEVELS) if level in levels),
-        is_latent=first.is_latent,
-    )
-
-
-_FIXES: Final[dict[Rule, str]] = {
-    "W1": "Allow the actions that are needed, on the resources that they are needed on.",
-    "W2": "Name the service's actions that are needed, and their resources.",
-    "W3": "Name the actions that are needed, and their resources.",
-    "W6": "Name the resources.",
-}
-
-
-def _why(rule: Rule, actions: list[str], levels: int) -> str:
-    kinds = ", ".join(level_names(levels))
-    if rule == "W1":
-        return "every action on every resource"
-    if rule == "W2":
-        return f"every action of a service on every resource: {kinds}"
-    if rule == "W3":
-        return f"a wildcard that expands to {kinds} actions, on every resource"
-    count = f"{len(actions):,} actions" if len(actions) > 1 else "an action"
-    return f"{count} ({kinds}) for which resources can be named, on every resource"

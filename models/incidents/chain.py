@@ -8,6 +8,7 @@ from typing import Final
 from msgspec import Struct
 
 from models.finding import ChainStage, EntityRef, Evidence, Severity, Who
+from models.incidents.life import Matter
 
 DAY_S: Final = 24 * 3_600
 
@@ -62,3 +63,23 @@ def chains(parts: list[Part], min_stages: int, window_s: int) -> list[list[Part]
         stages.clear()
         begin = seen = end
     return found
+
+
+def is_stage(matter: Matter) -> bool:
+    """Say whether a finding counts for chains: live, not suppressed, not explained away."""
+    return (
+        matter.draft.chain_stage is not None
+        and matter.stage == "live"
+        and matter.close_reason not in ("accepted", "superseded")
+        and matter.exhibits.kept != []  # what only an inventory tells has no place in a story
+    )
+
+
+def as_part(key: str, matter: Matter) -> Part:
+    """Make a finding that is a stage into a part."""
+    draft = matter.draft
+    assert draft.chain_stage is not None  # noqa: S101 - by is_stage
+    return Part(
+        key, draft.detector, draft.chain_stage, matter.severity, matter.opened_at, draft.entity, draft.account_id,
+        matter.actor, draft.title, matter.exhibits.kept[0], draft.coverage_since,
+    )  # fmt: skip

@@ -3,7 +3,7 @@
 opened_at is the earliest evidence, evidence the first and the last nine, severity the highest in force, the words
 those of the newest draft that bears it. An incident closes by itself after quiet hours without evidence, at the
 instant they are over; a condition closes by what ends it; either opens again with the same id when there is new
-evidence.
+evidence, as severe as that is: what was over before is no longer in force.
 """
 
 from __future__ import annotations
@@ -88,11 +88,17 @@ class Matter(Struct, kw_only=True):
             return "quiet"
         return None
 
+    def _is_over(self, at: int) -> bool:
+        """Say whether all that was known before was over by a time: ended, or quiet for long enough."""
+        if self.closing is not None and self.drafted_at <= self.closing.at < at:
+            return True
+        return self.quiet_s is not None and self.drafted_at + self.quiet_s <= at
+
     def add(self, draft: Draft) -> bool:
         """Add a draft's evidence; says whether severity changed or the evidence has doubled."""
         self.exhibits.add(draft.exhibits.kept, draft.exhibits.count)
         before = self.severity
-        if (draft.severity, draft.at) >= (self.severity, self.draft.at):
+        if self._is_over(draft.at) or (draft.severity, draft.at) >= (self.severity, self.draft.at):
             self.draft, self.actor, self.severity = draft, draft.actor, draft.severity
             self.quiet_s = draft.quiet_s
         self.drafted_at = max(self.drafted_at, draft.at)

@@ -48,6 +48,8 @@ TABLE = [
     Row("aws-cli/2.17.32 md/awscrt#0.21.2 ua/2.0 os/macos#14.5 md/arch#arm64 lang/python#3.11.9", "cli", DESK, "aws-cli", "macos"),
     Row("aws-cli/2.17.32 md/awscrt#0.21.2 ua/2.0 os/linux#5.15.153.1-microsoft-standard-WSL2 md/arch#x86_64", "cli", DESK, "aws-cli", "linux"),
     Row("aws-cli/2.15.30 Python/3.11.8 Windows/10 exe/AMD64 prompt/off", "cli", DESK, "aws-cli", "windows"),
+    Row("aws-cli/2.15.30 Python/3.11.8 Windows/2019Server exe/AMD64 prompt/off", "cli", Facts.CLI, "aws-cli", "windows"),
+    Row("aws-cli/2.32.0 md/awscrt#0.28.4 ua/2.1 os/windows#2022Server md/arch#amd64 lang/python#3.13.9 m/0,E", "cli", Facts.CLI | Facts.PLATFORM_CREDENTIALS, "aws-cli", "windows", "instance metadata"),
     Row("aws-cli/2.32.0 md/awscrt#0.28.4 ua/2.1 os/windows#11 md/arch#amd64 lang/python#3.13.9 m/AC,Z,E md/command#login", "cli", DESK | Facts.SSO_CREDENTIALS, "aws-cli", "windows", "login"),
     Row("aws-cli/2.31.1 md/awscrt#0.27.6 ua/2.1 os/linux#6.8.0 lang/python#3.13.7 m/r,s,E,Z,b cfg/retry-mode#standard", "cli", Facts.CLI | Facts.SSO_CREDENTIALS, "aws-cli", "linux", "SSO"),
     Row("aws-sdk-go/1.44.157 (go1.19.3; darwin; arm64)", "sdk", Facts.SDK | Facts.DESKTOP_CLIENT, "aws-sdk-go", "macos"),

@@ -62,6 +62,7 @@ def actor(identity: Json, address: str | None = None) -> Actor:
             {"type": "IdentityCenterUser", "onBehalfOf": {"userId": "u-1", "identityStoreArn": "arn:aws:identitystore::1:identitystore/d-1"}},
             "arn:aws:identitystore::1:identitystore/d-1/u-1", "identity-center-user", "no-key",
         ),
+        ({"type": "Unknown", "principalId": "0a1b-u-1", "accountId": ACCOUNT, "userName": "erin@example.com"}, "0a1b-u-1", "identity-center-user", "no-key"),
     ],
 )  # fmt: skip
 def test_every_type(identity: Json, arn: str, kind: str, session: str) -> None:
@@ -73,7 +74,7 @@ def test_every_type(identity: Json, arn: str, kind: str, session: str) -> None:
 @pytest.mark.parametrize(
     "identity",
     [{}, {"type": "IAMUser"}, {"type": "IAMUser", "accountId": ACCOUNT, "userName": "HIDDEN_DUE_TO_SECURITY_REASONS"},
-     {"type": "Directory"}, {"type": "SAMLUser"}, {"type": "FederatedUser"}, {"type": "AWSAccount"}, {"type": "AWSService"}],
+     {"type": "Directory"}, {"type": "Unknown", "principalId": "x", "accountId": ACCOUNT}, {"type": "SAMLUser"}, {"type": "FederatedUser"}, {"type": "AWSAccount"}, {"type": "AWSService"}],
 )  # fmt: skip
 def test_nobody(identity: Json) -> None:
     """An identity that names nobody is nobody, and no error."""
@@ -100,6 +101,8 @@ SSO_PATH = "/aws-reserved/sso.amazonaws.com/eu-west-1/"
         (role("ci", "GitHubActions", webIdFederationData={"federatedProvider": "arn:aws:iam::1:oidc-provider/token.actions.githubusercontent.com"}),
          Facts.WEB_IDENTITY_WORKLOAD | Facts.CI_SESSION_NAME),
         (role("app", "x", webIdFederationData={"federatedProvider": "cognito-identity.amazonaws.com"}), Facts.WEB_IDENTITY_PERSON),
+        (role("app", "x", webIdFederationData={"federatedProvider": "https://shop.okta.com"}), Facts.WEB_IDENTITY_PERSON),
+        (role("pod", "x", webIdFederationData={"federatedProvider": "arn:aws:iam::1:oidc-provider/rosa-oidc.s3.eu-west-1.amazonaws.com/x"}), 0),
         (role("app", "x", webIdFederationData={}), 0),
         (role("task", "0123456789abcdef0123456789abcdef"), Facts.ECS_TASK_SESSION_NAME),
         (role("any", "botocore-session-1714554000"), Facts.SDK_SESSION_NAME),

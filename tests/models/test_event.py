@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from models.event import Event, EventReader, UnreadableError, digest, in_order
 from models.facts import CONSOLE_MARKERS, Facts
 from models.record import Record, coerce, decode_identity, decode_record, epoch, iso
-from tests.records import CHROME, Json, events_of, record, role, root, sign_in, user
+from tests.records import ACCOUNT, CHROME, Json, events_of, record, refusal, role, root, sign_in, user
 
 
 def read(made: Json) -> Event:
@@ -154,6 +154,28 @@ def test_a_failed_sign_in_shows_nothing_of_the_console() -> None:
 
 
 @pytest.mark.parametrize(
+    ("on", "arn"),
+    [
+        ("user erin", f"arn:aws:iam::{ACCOUNT}:user/erin"),
+        ("policy arn:aws:iam::111122223333:policy/team/wide", "arn:aws:iam::111122223333:policy/team/wide"),
+        ("arn:aws:iam::111122223333:role/team/ci", "arn:aws:iam::111122223333:role/ci"),
+        ('"arn:aws:s3:::reports"', "arn:aws:s3:::reports"),
+        ("*", None),
+        ("arn:aws:ec2:eu-west-1:111122223333:instance/*", None),
+    ],
+)
+def test_what_a_refusal_was_about(on: str, arn: str | None) -> None:
+    """The message names it, whatever the reason that follows; a call that went through, or failed otherwise, none."""
+    for why in ("because no identity-based policy allows it", "with an explicit deny in a service control policy"):
+        fields = refusal("iam:Something", on, why)
+        assert read(record("Something", user("mallory"), **fields)).refused == arn
+    assert (
+        read(record("Something", user("mallory"), **{**fields, "errorCode": "NoSuchEntityException"})).refused is None
+    )
+    assert read(record("Something", user("mallory"), errorCode="AccessDenied")).refused is None
+
+
+@pytest.mark.parametrize(
     ("fields", "shows"),
     [
         ({}, True),
@@ -220,3 +242,18 @@ def test_caches_do_not_change_what_is_read() -> None:
     for n in range(20_000):
         reader.read(decode_record(msgspec.json.encode(record("GetObject", user(f"u{n}"), userAgent=f"client/{n}"))))
     assert reader.read(first) == before
+
+
+@pytest.mark.parametrize(("name", "outcome", "shows"), [
+    ("SwitchRole", "Success", True), ("RenewRole", "Success", True), ("ExitRole", "Success", True),
+    ("SwitchRole", "Failure", False), ("RenewRole", "Failure", False), ("CheckMfa", "Success", False),
+])  # fmt: skip
+def test_a_role_that_is_switched_to_is_in_the_console(name: str, outcome: str, shows: bool) -> None:
+    """As is one whose console session is renewed, or left; an attempt that failed is nobody in the console."""
+    signed: Json = {
+        "eventSource": "signin.amazonaws.com",
+        "eventType": "AwsConsoleSignIn",
+        "responseElements": {name: outcome},
+    }
+    event = read(record(name, role("web", "erin"), userAgent=CHROME, **signed))
+    assert bool(event.facts & CONSOLE_MARKERS) is shows

@@ -27,13 +27,14 @@ from models.record import epoch
 from models.rows import Row
 from models.settings import Settings, parse_settings
 from models.trail import Rejected
+from streams import arrivals
 from streams import watch as watching
 from streams.metrics import Metrics
 from streams.output import GrowingFile, Unusable
 from streams.replay import replay
 from streams.store import Known, Place, Store, StoreError
 from streams.watch import Tally, Watch
-from tests.records import ACCOUNT, Json, record, sign_in, user
+from tests.records import ACCOUNT, START, Json, record, sign_in, user
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "examples/sample-trail"
@@ -304,6 +305,20 @@ def test_events_wait_for_late_ones(tmp_path: Path) -> None:
     assert late == [1]
 
 
+def test_an_event_dated_ahead_of_the_clock_waits(tmp_path: Path) -> None:
+    """One record of the next century makes no other late, and is not lost: where nobody looks again it counts."""
+    folder = tmp_path / "trail"
+    folder.mkdir()
+    now = (clock.time() - epoch(START)) / 60
+    ahead = record("ListUsers", user("erin"), now + 100 * 365 * 24 * 60)
+    written(folder / "1.json.gz", [record("ListUsers", user("erin"), now - 30), ahead])
+    with opened(folder, tmp_path / "state") as watch:
+        assert look(watch).events == 1
+        written(folder / "2.json.gz", [record("ListRoles", user("erin"), now - 5)])
+        assert look(watch).events == 1
+    assert run_once(folder, tmp_path / "state").tally()[1:3] == (2, 0)
+
+
 def test_in_silence_nothing_waits_for_ever(tmp_path: Path) -> None:
     """Where no file comes for as long as the allowance, what waits is applied."""
     folder = tmp_path / "trail"
@@ -454,7 +469,7 @@ def test_a_stdout_that_closed_loses_nothing(tmp_path: Path) -> None:
 
 def test_a_file_that_cannot_be_read_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An error of the disk is named once, and the file does not count as read."""
-    monkeypatch.setattr(watching, "GIVEN_UP_S", -1)
+    monkeypatch.setattr(arrivals, "GIVEN_UP_S", -1)
     rejected: list[Rejected] = []
     with opened(Path("/proc/self/mem"), tmp_path / "state", rejected=rejected) as watch:
         for _ in range(3):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import cache
+from functools import lru_cache
 from typing import ClassVar, Final
 
 from models.detector import Desk, Detector, Family, GrantsState, Life
@@ -55,7 +55,7 @@ class AdminGranted(Detector[GrantsState], frozen=True, kw_only=True):
             if change.kind in ("identity", "holding") and change.is_held and not is_shared:
                 by_entity.setdefault(change.entity, change)
         for entity, change in by_entity.items():
-            was, now = is_admin(change.before), is_admin(change.after)
+            was, now = (is_admin(each, entity.arn) for each in (change.before, change.after))
             if now and not was:
                 yield self._draft(event, state, change)
             elif was and not now and not event.is_failed:
@@ -84,9 +84,11 @@ class AdminGranted(Detector[GrantsState], frozen=True, kw_only=True):
         )
 
 
-def is_admin(holding: Holding) -> bool:
-    """Say whether a holding surely takes in all of IAM's permissions management on every resource, under no condition."""
-    return _may_be_admin(holding) and is_allowed(_administration(), holding) is True
+def is_admin(holding: Holding, holder: str) -> bool:
+    """Say whether a holding surely takes in all of IAM's permissions management in its holder's account, unconditionally."""
+    parts = holder.split(":", 5)
+    partition, account_id = (parts[1], parts[4]) if parts[2:3] == ["iam"] else ("aws", "")
+    return _may_be_admin(holding) and is_allowed(_administration(partition, account_id), holding) is True
 
 
 def _may_be_admin(holding: Holding) -> bool:
@@ -99,9 +101,10 @@ def _may_be_admin(holding: Holding) -> bool:
     )
 
 
-@cache
-def _administration() -> Holding:
+@lru_cache(maxsize=1024)
+def _administration(partition: str, account_id: str) -> Holding:
+    """Make the holding that is administration: of all of an account's IAM, or of any where the account is not known."""
     actions = [action.text for action in expand(glob(_EVERY_IAM_ACTION)) if action.level & PERMISSIONS]
-    return Holding(
-        (parse({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": actions, "Resource": "*"}]}),)
-    )
+    resource = f"arn:{partition}:iam::{account_id}:*" if account_id else "*"
+    statement = {"Effect": "Allow", "Action": actions, "Resource": resource}
+    return Holding((parse({"Version": "2012-10-17", "Statement": [statement]}),))

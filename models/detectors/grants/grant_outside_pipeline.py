@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Final
 
 from msgspec import Meta
 
@@ -13,7 +13,7 @@ from models.finding import Draft, EntityRef, Severity, cut
 from models.grants.account import Writes
 from models.grants.change import entity_ref
 from models.grants.doors import DOOR_CALLS
-from models.grants.writers import is_write, writer_of
+from models.grants.writers import is_write, writer_of, writes_to_all
 
 
 class GrantOutsidePipeline(Detector[GrantsState], frozen=True, kw_only=True):
@@ -51,12 +51,14 @@ class GrantOutsidePipeline(Detector[GrantsState], frozen=True, kw_only=True):
         if state.context.is_pipeline(actor.arn):
             return
         for arn in state.written:
-            writes = account.writes_to.get(arn, Writes())
-            if not self._was_always_code(writes):
-                writes = account.writes
-            if not self._was_always_code(writes):
-                continue
             entity: EntityRef = entity_ref(arn)
+            writes, where = account.writes_to.get(arn, Writes()), "There"
+            if not self._is_codes(writes):
+                is_membership = event.api.name in _OF_COLLEAGUES
+                writes = writes_to_all(account, users_alone=is_membership)
+                where = "Among the account's users" if is_membership else "In this account"
+                if not self._is_codes(writes):
+                    continue
             name = cut(arn.rsplit("/", 1)[-1])
             yield self.draft(
                 event,
@@ -66,8 +68,7 @@ class GrantOutsidePipeline(Detector[GrantsState], frozen=True, kw_only=True):
                 title=f"{event.api.name} on {name} by hand, outside the pipeline",
                 summary=(
                     f"{cut(actor.session_arn)} made {event.api.name} on {name} by hand. "
-                    f"{'In this account' if writes is account.writes else 'There'} code made {writes.as_code} changes of this "
-                    f"sort so far, people {writes.by_hand}."
+                    f"{where} code made {writes.as_code} changes so far, people {writes.by_hand}."
                 ),
                 seen={"api": event.api.name, "writer": "person"},
                 expected={
@@ -77,5 +78,9 @@ class GrantOutsidePipeline(Detector[GrantsState], frozen=True, kw_only=True):
                 },
             )
 
-    def _was_always_code(self, writes: Writes) -> bool:
+    def _is_codes(self, writes: Writes) -> bool:
         return writes.as_code >= self.min_writes_as_code and writes.by_hand <= self.max_share_by_hand * writes.as_code
+
+
+# Colleagues come and go by hand where code writes all roles and policies.
+_OF_COLLEAGUES: Final = frozenset({"CreateUser", "AddUserToGroup"})

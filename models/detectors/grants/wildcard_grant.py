@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, ClassVar, Final
 
+from msgspec.structs import replace
+
 from models.detector import Desk, Detector, Family, GrantsState, Life
 from models.event import Event, calls_in
 from models.finding import ChainStage, Draft, Severity, cut, doer
@@ -12,9 +14,10 @@ from models.grants.allowed import Holding
 from models.grants.change import Change
 from models.grants.difference import difference
 from models.grants.doors import DOOR_CALLS
-from models.grants.graph import GRANT, RESOURCE_POLICY, TRUST
+from models.grants.graph import GRANT, RESOURCE_POLICY, TRUST, is_aws_managed
 from models.grants.newly import new_weaknesses
-from models.grants.wildcards import Weakness, weaknesses
+from models.grants.weakness import Weakness
+from models.grants.wildcards import weaknesses
 
 MAX_RULES: Final = 20  # weaknesses listed in a finding, the strongest
 MAX_LISTED: Final = 20  # actions and resources listed of one
@@ -36,7 +39,8 @@ class WildcardGrant(Detector[GrantsState], frozen=True, kw_only=True):
     chain_stage: ClassVar[ChainStage | None] = "escalation"
     known_gaps: ClassVar[str] = (
         "Documents cut or masked in the trail. What a holder had before the trail began and no inventory told: it counts as "
-        "new when it is written again, with baseline `none`. Identity Center's assignments and groups are known from the "
+        "new when it is written again, with baseline `none`; a policy of which nobody told who holds it counts as held, though "
+        "it be a boundary. Identity Center's assignments and groups are known from the "
         "trail alone; of a cluster's access policies the two that administer are judged. Where the settings do not list the "
         "organisation's accounts, one that the trail shows only later counts as a stranger until then."
     )
@@ -59,6 +63,8 @@ class WildcardGrant(Detector[GrantsState], frozen=True, kw_only=True):
                     yield self.closing(change.entity, change.subject, event.at)
                 continue
             if found := self._new(change, after, state):
+                if is_aws_managed(change.subject):
+                    found = [_as_bundled(each) for each in found]
                 yield self._draft(event, state, change, found)
 
     def _new(self, change: Change, after: list[Weakness], state: GrantsState) -> list[Weakness]:
@@ -84,7 +90,7 @@ class WildcardGrant(Detector[GrantsState], frozen=True, kw_only=True):
         by = doer(event)
         rules = list(dict.fromkeys(each.rule for each in ordered))
         is_exposed = any(each.rule == "W8" for each in ordered) and change.kind == "resource"
-        return self.draft(
+        draft = self.draft(
             event,
             state,
             entity=change.entity,
@@ -115,6 +121,20 @@ class WildcardGrant(Detector[GrantsState], frozen=True, kw_only=True):
             maturity=None if change.is_known else "none",
             is_attempt=denied,
         )
+        if severity <= Severity.LOW and not denied:  # what everybody's daily work grants is no step of an intrusion
+            draft.chain_stage = None
+        return draft
+
+
+def _as_bundled(weakness: Weakness) -> Weakness:
+    """Weigh what a policy that AWS manages names action by action: low, for nobody can name resources there.
+
+    IAM's own permissions management apart: that is a way to everything, whoever wrote it down.
+    """
+    is_iam = weakness.severity >= Severity.HIGH and any(each.lower().startswith("iam:") for each in weakness.actions)
+    if weakness.rule not in ("W3", "W6") or is_iam:
+        return weakness
+    return replace(weakness, severity=min(weakness.severity, Severity.LOW))
 
 
 def _key(weakness: Weakness) -> tuple[Any, ...]:

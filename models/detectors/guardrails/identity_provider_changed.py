@@ -9,6 +9,7 @@ from models.detector import Desk, Detector, Family, GrantsState
 from models.entity import partition_of
 from models.event import Event
 from models.finding import ChainStage, Draft, EntityRef, Severity, cut, doer
+from models.grants.writers import is_by_aws
 from models.record import text_of
 
 _IAM, _ANYWHERE = "iam.amazonaws.com", "rolesanywhere.amazonaws.com"
@@ -59,7 +60,7 @@ class IdentityProviderChanged(Detector[GrantsState], frozen=True, kw_only=True):
 
     def observe(self, event: Event, state: GrantsState) -> Iterable[Draft]:
         """Yield a draft for each change, or denied try."""
-        if event.is_failed and not event.is_denied:
+        if (event.is_failed and not event.is_denied) or is_by_aws(event):
             return
         arn = _changed(event)
         name = cut(arn.rsplit("/", 1)[-1])
@@ -85,8 +86,8 @@ def _changed(event: Event) -> str:
     """Name what a call changes, by its ARN where it says it."""
     request, response = event.request(), event.response()
     nested = [each for each in response.values() if isinstance(each, dict)]
-    found = next((arn for each in (response, *nested) if (arn := _arn_in(each))), None) or _arn_in(request)
-    if found:
+    found = next((arn for each in (response, *nested) if (arn := _arn_in(each))), None)
+    if found := found or _arn_in(request) or event.refused:
         return found
     name = next(
         (text for each in (request, *nested) for field in _FIELDS if (text := text_of(each.get(field)))), "unknown"

@@ -8,7 +8,7 @@ from typing import ClassVar
 from models.detector import Desk, Detector, Family, GrantsState, Life
 from models.event import Event, calls_in
 from models.finding import ChainStage, Draft, Severity, cut, doer
-from models.grants.guards import GUARD_CALLS, guarded
+from models.grants.guards import GUARD_CALLS, guarded, restored
 
 
 class TrailTampering(Detector[GrantsState], frozen=True, kw_only=True):
@@ -17,7 +17,7 @@ class TrailTampering(Detector[GrantsState], frozen=True, kw_only=True):
     name: ClassVar[str] = "trail-tampering"
     summary: ClassVar[str] = (
         "a trail, recorder, detector, flow or query log is stopped, deleted, or told to log less; medium where it goes "
-        "on; lifecycle or policy of a trail's bucket"
+        "on; a trail's bucket loses its files early, takes no more, or lets others in"
     )
     family: ClassVar[Family] = "guardrails"
     desk: ClassVar[Desk] = "grants"
@@ -26,8 +26,9 @@ class TrailTampering(Detector[GrantsState], frozen=True, kw_only=True):
     attack: ClassVar[tuple[str, ...]] = ("T1562.008", "T1562.001")
     chain_stage: ClassVar[ChainStage | None] = "evasion"
     known_gaps: ClassVar[str] = (
-        "Log groups that are deleted, keys that are disabled under a trail, detectors of member accounts switched off from "
-        "the administrator's. A trail's bucket is known by the trail's own calls, else by its name."
+        "Log groups that are deleted, keys that are disabled under a trail, features of a detector, its filters and lists. A "
+        "trail's bucket is known by the trail's own calls, else by its name. A flow log, query log or "
+        "event data store that is made again has another id: accept the finding of the old one."
     )
     runbook: ClassVar[str] = (
         "Switch it on again first. Then find out who did it and why: without it nobody sees what comes next. Look at what "
@@ -41,7 +42,8 @@ class TrailTampering(Detector[GrantsState], frozen=True, kw_only=True):
             return
         if found.effect == "restores":
             if not event.is_failed:
-                yield self.closing(found.entity, None, event.at)
+                for entity in restored(found, state.account):
+                    yield self.closing(entity, None, event.at)
             return
         name = cut(found.entity.arn.rsplit("/", 1)[-1].rsplit(":", 1)[-1])
         kind = found.entity.type.replace("-", " ")

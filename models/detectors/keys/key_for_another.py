@@ -52,12 +52,10 @@ class KeyForAnother(Detector[GrantsState], frozen=True, kw_only=True):
 
     def observe(self, event: Event, state: GrantsState) -> Iterable[Draft]:
         """Yield a draft for each credential made for another user; a failed call counts only if it was denied."""
-        name, actor = text_of(event.request().get("userName")), event.actor
-        if not name or actor is None or (event.is_failed and not event.is_denied):
+        user, actor = event.user_named, event.actor
+        if user is None or actor is None or user == actor.arn or (event.is_failed and not event.is_denied):
             return
-        user = event.iam_arn("user", name)
-        if user is None or user == actor.arn:
-            return
+        name = cut(user.rpartition("/")[2])
         what, element, field = _MADE[event.api.name]
         made = event.response().get(element)
         credential = _id_of(made, field) or text_of(event.request().get(field))
@@ -68,9 +66,9 @@ class KeyForAnother(Detector[GrantsState], frozen=True, kw_only=True):
             state,
             entity=EntityRef(user, "user"),
             subject=credential and cut(credential),
-            title=f"{'Denied: ' if denied else ''}{what} for user {cut(name)} by {by.rsplit('/', 1)[-1]}",
+            title=f"{'Denied: ' if denied else ''}{what} for user {name} by {by.rsplit('/', 1)[-1]}",
             summary=(
-                f"{by} {'tried to make' if denied else 'made'} {event.api.name} for {cut(name)}. Whoever holds the "
+                f"{by} {'tried to make' if denied else 'made'} {event.api.name} for {name}. Whoever holds the "
                 "credential can act as that user, and keeps that way in when their own access ends."
             ),
             seen={

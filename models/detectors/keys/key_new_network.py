@@ -153,5 +153,5 @@ def _for_owner(severity: Severity | None, event: Event, state: BehaviourState, k
     kind = state.profile.answer().kind
     if kind == "human":
         return min(severity, Severity.LOW)
-    is_perhaps = kind == "mixed" or (kind == "unknown" and key.is_typed_with)
+    is_perhaps = kind == "mixed" or (kind == "unknown" and key.is_typed_with())
     return min(severity, Severity.MEDIUM) if is_perhaps else severity

@@ -33,7 +33,7 @@ class KeyShared(Detector[BehaviourState], frozen=True, kw_only=True):
     chain_stage: ClassVar[ChainStage | None] = "initial access"
     known_gaps: ClassVar[str] = (
         "Two that run the same versions count as one installation, spread over several ways out. A key whose networks often "
-        "change. The computers of one who is, or may be, a person. Without databases distance is guessed from the addresses."
+        "change. The computers of one who is, or by earlier clients may be, a person. Without databases distance is guessed from the addresses."
     )
     runbook: ClassVar[str] = (
         "Find out who the two are. If both are yours, give each an identity of its own, or nobody can tell them apart when one "
@@ -66,15 +66,18 @@ class KeyShared(Detector[BehaviourState], frozen=True, kw_only=True):
         atlas, here, at = state.context.atlas, state.network, event.at
         place = None if here is None else key.networks.get(here.name)
         kind = state.profile.answer().kind
-        is_perhaps_person = kind == "human" or (kind == "unknown" and key.is_typed_with)
-        if here is None or here.kind != "public" or place is None or is_perhaps_person:
+        if here is None or here.kind != "public" or place is None or kind == "human":
             return None
         arrivals = {atlas.named(name).vicinity or name for name in key.arrivals(at)}
         if len(arrivals) >= self.min_roaming_networks:
             return None
         for name, other in sorted(key.networks.items()):
+            since = max(place.first_at, other.first_at)
+            # The client that a second hand brings makes no person of the first.
+            is_perhaps_person = kind == "unknown" and key.is_typed_with(since)
             if (
-                at - max(place.first_at, other.first_at) < self.min_overlap_days * DAY_S
+                is_perhaps_person
+                or at - since < self.min_overlap_days * DAY_S
                 or at - other.last_at > max(DAY_S, at - place.last_at)  # not in turn with it
                 or other.installation == event.client.installation
             ):

@@ -8,7 +8,6 @@ from typing import ClassVar
 from models.detector import Desk, Detector, Family, GrantsState
 from models.event import Event
 from models.finding import ChainStage, Draft, EntityRef, Severity, cut
-from models.record import text_of
 
 _IAM = "iam.amazonaws.com"
 
@@ -39,12 +38,10 @@ class LoginProfileForAnother(Detector[GrantsState], frozen=True, kw_only=True):
 
     def observe(self, event: Event, state: GrantsState) -> Iterable[Draft]:
         """Yield a draft for each call that is about another user; a failed one only if it was denied."""
-        name, actor = text_of(event.request().get("userName")), event.actor
-        if not name or actor is None or (event.is_failed and not event.is_denied):
+        user, actor = event.user_named, event.actor
+        if user is None or actor is None or user == actor.arn or (event.is_failed and not event.is_denied):
             return
-        user = event.iam_arn("user", name)
-        if user is None or user == actor.arn:
-            return
+        name = cut(user.rpartition("/")[2])
         what = _WHAT.get(event.api.name, event.api.name)
         by = cut(actor.session_arn.rsplit("/", 1)[-1])
         yield self.draft(
@@ -52,10 +49,10 @@ class LoginProfileForAnother(Detector[GrantsState], frozen=True, kw_only=True):
             state,
             entity=EntityRef(user, "user"),
             subject=None,
-            title=f"{'Denied: ' if event.is_denied else ''}{what} for user {cut(name)} by {by}",
+            title=f"{'Denied: ' if event.is_denied else ''}{what} for user {name} by {by}",
             summary=(
                 f"{cut(actor.session_arn)} {'tried to make' if event.is_denied else 'made'} {event.api.name} for "
-                f"{cut(name)}. Whoever sets the password or enrols the device can sign in to the console as that user, and "
+                f"{name}. Whoever sets the password or enrols the device can sign in to the console as that user, and "
                 "keeps that way in when their own access ends."
             ),
             seen={"api": event.api.name, "by": cut(actor.arn), "is_denied": event.is_denied},

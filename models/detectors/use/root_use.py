@@ -40,6 +40,11 @@ class RootUse(Detector[BehaviourState], frozen=True, kw_only=True):
         invoked_by = identity.invoked_by if identity else None
         if invoked_by is not None and is_aws_service(invoked_by) and not is_console_service(invoked_by):
             return
+        network = state.context.network_of(event)
+        if (
+            invoked_by is None and network is not None and network.kind in ("service", "internal")
+        ):  # nobody else's to write
+            return
         if (
             state.session is None
             or not state.is_own

@@ -128,7 +128,7 @@ def _version_made(event: Event, graph: Graph, request: dict[str, Any]) -> Edits:
     policy = graph.policy(arn)
     made = event.response().get("policyVersion")
     version = text_of(made.get("versionId")) if isinstance(made, dict) else None
-    version = version or f"v{1 + max((int(each[1:]) for each in policy.versions if each[1:].isdecimal()), default=0)}"
+    version = version or f"v{1 + max((int(each[1:]) for each in policy.versions if each[1:].isdecimal()), default=1)}"
     return {arn: with_version(policy, version, text, is_default=request.get("setAsDefault") in (True, "true"))}
 
 

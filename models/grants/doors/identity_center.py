@@ -1,6 +1,6 @@
 """Doors of IAM Identity Center: permission sets, to whom they are assigned in which account, and groups of its users.
 
-What Identity Center then writes into the accounts' IAM belongs to the change that caused it (`is_provisioned`).
+What Identity Center then writes into the accounts' IAM belongs to the change that caused it (models/grants/writers.py).
 Sources: IAM Identity Center and Identity Store API references; AWS CloudTrail records of sso-directory, which the
 console calls.
 """
@@ -17,15 +17,6 @@ from models.grants.graph import Graph, Membership, assignment, with_item, withou
 from models.record import text_of
 
 _SSO: Final = "sso.amazonaws.com"
-
-
-def is_provisioned(event: Event) -> bool:
-    """Say whether a call is Identity Center's own writing of a role for a permission set."""
-    identity, actor = event.identity, event.actor
-    by_it = (identity is not None and identity.invoked_by == _SSO) or (
-        actor is not None and actor.arn.endswith(":role/AWSServiceRoleForSSO")
-    )
-    return by_it and (text_of(event.request().get("roleName")) or "").startswith("AWSReservedSSO_")
 
 
 def _permission_set(field: str) -> Door:
@@ -46,6 +37,11 @@ def _permission_set(field: str) -> Door:
         return {arn: replace(holder, inline={} if text is None else {"inline": text})}
 
     return door
+
+
+def _set_gone(event: Event, graph: Graph, request: dict[str, Any]) -> Edits:  # noqa: ARG001 - as every door
+    arn = text_of(request.get("permissionSetArn"))
+    return {arn: None} if arn is not None and arn in graph.rows else {}
 
 
 def _assigned(event: Event, graph: Graph, request: dict[str, Any]) -> Edits:
@@ -112,6 +108,7 @@ DOORS: Final[dict[str, Door]] = {
     api_key(_SSO, "DeleteInlinePolicyFromPermissionSet"): _permission_set("inlinePolicy"),
     api_key(_SSO, "AttachManagedPolicyToPermissionSet"): _permission_set("managedPolicyArn"),
     api_key(_SSO, "DetachManagedPolicyFromPermissionSet"): _permission_set("managedPolicyArn"),
+    api_key(_SSO, "DeletePermissionSet"): _set_gone,
     api_key(_SSO, "CreateAccountAssignment"): _assigned,
     api_key(_SSO, "DeleteAccountAssignment"): _assigned,
     api_key("identitystore.amazonaws.com", "CreateGroupMembership"): _joined,

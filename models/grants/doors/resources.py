@@ -46,7 +46,10 @@ def _key(event: Event, request: dict[str, Any]) -> str | None:
 
 
 def _function(event: Event, request: dict[str, Any]) -> str | None:
+    """Name a function, which a call gives by name, by ``account:function:name`` or by ARN."""
     name = text_of(request.get("functionName"))
+    if name is not None and not name.startswith("arn:"):
+        name = name.rpartition("function:")[2]
     return regional(event, "lambda", "function:", name)
 
 
@@ -78,6 +81,12 @@ def _permission(event: Event, graph: Graph, request: dict[str, Any]) -> Edits:
     statements = [each for each in _statements(known.policy) if each.get("Sid") != statement["Sid"]]
     text = document_of({"Version": "2012-10-17", "Statement": [*statements, statement]})
     return {} if text is None else {arn: replace(known, policy=text)}
+
+
+def _function_gone(event: Event, graph: Graph, request: dict[str, Any]) -> Edits:
+    """DeleteFunction takes the policy along, unless it is about one version."""
+    arn = _function(event, request)
+    return {arn: None} if arn is not None and arn in graph.rows and not request.get("qualifier") else {}
 
 
 def _permission_gone(event: Event, graph: Graph, request: dict[str, Any]) -> Edits:
@@ -147,6 +156,7 @@ def _grant_gone(event: Event, graph: Graph, request: dict[str, Any]) -> Edits:
 DOORS: Final[dict[str, Door]] = {
     api_key("s3.amazonaws.com", "PutBucketPolicy"): _resource(_bucket, "bucketPolicy"),
     api_key("s3.amazonaws.com", "DeleteBucketPolicy"): _resource(_bucket, None),
+    api_key("s3.amazonaws.com", "DeleteBucket"): _resource(_bucket, None),
     api_key("kms.amazonaws.com", "CreateKey"): _resource(_key, "policy"),
     api_key("kms.amazonaws.com", "PutKeyPolicy"): _resource(_key, "policy"),
     api_key("kms.amazonaws.com", "CreateGrant"): _granted,
@@ -154,4 +164,5 @@ DOORS: Final[dict[str, Door]] = {
     api_key("kms.amazonaws.com", "RevokeGrant"): _grant_gone,
     api_key("lambda.amazonaws.com", "AddPermission"): _permission,
     api_key("lambda.amazonaws.com", "RemovePermission"): _permission_gone,
+    api_key("lambda.amazonaws.com", "DeleteFunction"): _function_gone,
 }

@@ -12,7 +12,8 @@ from models.grants.allowed import Holding
 from models.grants.document import parse
 from models.grants.tables import managed_document, managed_table
 from models.grants.trust import Outside
-from models.grants.wildcards import Weakness, weaknesses
+from models.grants.weakness import Weakness
+from models.grants.wildcards import weaknesses
 from tests.models.grants.evaluator import Json
 
 ACCOUNT, OTHER = "111122223333", "444455556666"
@@ -68,6 +69,14 @@ def found(*statements: Json) -> list[tuple[str, str]]:
         ("kms:*", "*", [("W2", "critical")]),
         ("Organizations:*", "*", [("W2", "critical")]),
         ("iam:*", "*", [("W2", "critical"), ("W7", "high")]),
+        ("*", "arn:aws:s3:::*", [("W2", "high")]),
+        ("*", ["arn:aws:s3:::reports/*", "arn:aws:kms:*:*:*"], [("W2", "critical")]),
+        ("*", f"arn:aws:*:*:{ACCOUNT}:*", [("W2", "critical")]),
+        ("iam:*", f"arn:aws:iam::{ACCOUNT}:*", [("W2", "critical"), ("W7", "high")]),
+        ("iam:*", "arn:aws:iam::*:*", [("W2", "critical"), ("W7", "high")]),
+        ("iam:*", f"arn:aws:iam::{ACCOUNT}:user/*", [("W3", "high")]),
+        ("iam:*", f"arn:aws:iam::{ACCOUNT}:user/erin", []),
+        ("dynamodb:*", f"arn:aws:dynamodb:*:{ACCOUNT}:*", []),
         ("s3:*", "arn:aws:s3:::reports", []),
         ("s3:*", ["arn:aws:s3:::reports", "arn:aws:s3:::reports/*"], []),
         # W3
@@ -278,6 +287,30 @@ def test_principals(given: Json, expected: list[tuple[str, str]]) -> None:
     """W8, W9 and W10 judge who is let in; a resource's ``*`` is that resource, its account's root the default."""
     outside = Outside(own=frozenset({ACCOUNT}), trusted=frozenset({"777788889999"}))
     assert [(each.rule, each.severity.label) for each in judge(given, outside=outside)] == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "severity"),
+    [
+        (trust("*", StringEquals={"aws:PrincipalOrgID": "o-own"}), None),
+        (trust("*", **{"ForAnyValue:StringLike": {"aws:PrincipalOrgPaths": "o-own/r-1/ou-1/*"}}), None),
+        (trust("*", StringEquals={"aws:PrincipalOrgID": "o-other"}), "high"),
+        (trust("*", StringEquals={"aws:PrincipalAccount": ACCOUNT}), None),
+        (trust("*", StringEquals={"aws:PrincipalAccount": OTHER}), "high"),
+        (trust("*", StringEquals={"aws:PrincipalAccount": "777788889999"}), "medium"),
+        (trust("*", ArnLike={"aws:PrincipalArn": f"arn:aws:iam::{OTHER}:role/ci"}), "high"),
+        (trust("*", StringEquals={"aws:PrincipalOrgID": "o-own", "aws:PrincipalAccount": OTHER}), None),
+        (trust({"AWS": OTHER}, StringEquals={"aws:PrincipalOrgID": "o-own"}), None),
+        (trust({"AWS": OTHER}, StringEquals={"aws:PrincipalOrgID": "o-other"}), "high"),
+    ],
+)
+def test_strangers_named_by_a_condition(given: Json, severity: str | None) -> None:
+    """Anybody of a stranger's account, or of another organisation, is that stranger: W9, as if it were the principal."""
+    outside = Outside(frozenset({ACCOUNT}), frozenset({"777788889999"}), "o-own")
+    found = [(each.rule, each.severity.label) for each in judge(given, outside=outside)]
+    assert found == ([] if severity is None else [("W9", severity)])
+    if "o-other" in json.dumps(given):  # of which nobody knows whose it is, unless the settings name the own
+        assert judge(given, outside=Outside(frozenset({ACCOUNT}))) == []
 
 
 def managed(name: str) -> list[Weakness]:

@@ -9,7 +9,7 @@ import msgspec
 from models.desks.incidents import IncidentsDesk
 from models.detectors.use.root_use import RootUse
 from models.engine import Engine
-from models.finding import Draft, EntityRef, Exhibits, Finding
+from models.finding import Draft, EntityRef, Exhibits, Finding, Severity
 from models.record import epoch
 from models.settings import parse_settings
 from tests.records import ACCOUNT, Json, events_of, findings, raise_fault, record, root, rules, run, time
@@ -87,6 +87,32 @@ def test_closings_and_evidence_end_the_same_in_any_order() -> None:
             (found,) = desk.findings()
             assert (found.status == "closed") == is_closed, order
             assert found.opened_at == time(min(at for at, closes in drafts if not closes))
+
+
+def weighed(minutes: float, severity: Severity, *, quiet_s: int | None = None) -> Draft:
+    """Make a draft of a severity: of a condition, or of what closes by itself."""
+    return msgspec.structs.replace(draft(minutes), severity=severity, title=severity.label, quiet_s=quiet_s)
+
+
+def test_what_opens_again_is_as_severe_as_what_opened_it() -> None:
+    """A denied try, after what was granted is taken back, is no grant: low, told as it is, and closed by itself."""
+    desk = IncidentsDesk()
+    granted, taken, tried = weighed(0, Severity.CRITICAL), draft(5, closes=True), weighed(9, Severity.LOW, quiet_s=3600)
+    for each in (granted, taken, tried):
+        desk.fold(each)
+    (found,) = desk.findings()
+    assert (found.severity, found.title, found.status, found.opened_at) == ("low", "low", "updated", time(0))
+    desk.pass_time(epoch(time(70)))
+    assert desk.findings()[0].close_reason == "quiet"
+
+
+def test_what_has_been_quiet_for_long_opens_at_its_new_weight() -> None:
+    """But within its quiet time the highest stands."""
+    for minutes, severity in ((59, "high"), (60, "low")):
+        desk = IncidentsDesk()
+        desk.fold(weighed(0, Severity.HIGH, quiet_s=3600))
+        desk.fold(weighed(minutes, Severity.LOW, quiet_s=3600))
+        assert desk.findings()[0].severity == severity
 
 
 def test_a_closing_is_no_evidence() -> None:

@@ -126,3 +126,13 @@ def test_limits_are_settings() -> None:
     """A stricter limit finds what the default lets pass; one that makes no sense is refused."""
     toml = "[detectors.console-login-failures]\nmax_failures_per_identity = 3"
     assert len(findings(burst(3), only=NAME, toml=toml)) == 1
+
+
+@pytest.mark.parametrize(("region", "partition"), [("us-gov-west-1", "aws-us-gov"), ("cn-north-1", "aws-cn")])
+def test_failures_and_the_success_are_one_identity_in_every_partition(region: str, partition: str) -> None:
+    """A failure bears no ARN, so its partition is the region's."""
+    success = user("erin", key=None)
+    success["arn"] = f"arn:{partition}:iam::{ACCOUNT}:user/erin"
+    tries = [*burst(), sign_in(success, 6)]
+    (found,) = findings([{**each, "awsRegion": region} for each in tries], only=NAME)
+    assert (found.severity, found.entity.arn) == ("high", success["arn"])

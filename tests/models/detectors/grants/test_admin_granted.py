@@ -12,6 +12,8 @@ POSITIVE = [put(document("*"))]
 NEAR_MISS = [
     put(document(["iam:Get*", "iam:List*"])),
     put(document("iam:*", f"arn:aws:iam::{ACCOUNT}:role/app"), 1),
+    put(document("iam:*", "arn:aws:iam::999988887777:*"), 1),
+    put(document("iam:*", f"arn:aws:iam::{ACCOUNT}:user/*"), 1),
     put(document("*", Condition={"Bool": {"aws:MultiFactorAuthPresent": "true"}}), 2),
     call("AttachRolePolicy", 3, roleName="web", policyArn="arn:aws:iam::aws:policy/PowerUserAccess"),
     call("CreatePolicy", 4, policyName="shared", path="/team/", policyDocument=document("*")),
@@ -28,6 +30,8 @@ NEAR_MISS = [
         [call("AttachRolePolicy", roleName="web", policyArn=ADMIN)],
         [call("AttachRolePolicy", roleName="web", policyArn="arn:aws:iam::aws:policy/IAMFullAccess")],
         [put(document("s3:GetObject", "arn:aws:s3:::x/*")), put(document("iam:*"), 1)],
+        [put(document("iam:*", f"arn:aws:iam::{ACCOUNT}:*"))],
+        [put(document("*", f"arn:aws:*:*:{ACCOUNT}:*"))],
     ],
 )
 def test_however_it_is_granted(calls: list[Json]) -> None:

@@ -52,6 +52,20 @@ def test_where_nobody_expects_code() -> None:
     )
 
 
+def test_code_that_writes_roles_says_nothing_of_users() -> None:
+    """Whoever puts a new colleague into a group does what nobody ever did by code here; where code does, it is told."""
+    joins = {**call("AddUserToGroup", 60, by=role("admin", "x"), userName="erin", groupName="dev"), "userAgent": CLI}
+    assert findings([*CODE, joins], only=NAME) == []
+    rights = {
+        **call("PutUserPolicy", 60, by=role("admin", "x"), userName="erin", policyName="p", policyDocument=NARROW),
+        "userAgent": CLI,
+    }
+    assert len(findings([*CODE, rights], only=NAME)) == 1  # but rights given by hand are told, whoever gets them
+    others = [call("AddUserToGroup", 20 + n, userName=f"user{n}", groupName="dev") for n in range(10)]
+    (found,) = findings([*CODE, *({**each, "userAgent": TERRAFORM} for each in others), joins], only=NAME)
+    assert found.entity.arn.endswith("user/erin")
+
+
 def test_a_known_pipeline_is_code() -> None:
     """A role that the settings call a pipeline may use any client."""
     toml = '[pipelines]\nroles = ["*:role/deploy"]'

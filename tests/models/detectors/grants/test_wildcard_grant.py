@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from models.engine import Engine
-from tests.records import ACCOUNT, OTHER_ACCOUNT, Json, events_of, findings, record, role, rules, run, user
+from tests.records import ACCOUNT, OTHER_ACCOUNT, Json, events_of, findings, record, role, rules, run, service, user
 
 NAME = "wildcard-grant"
 IAM = "iam.amazonaws.com"
@@ -295,6 +295,7 @@ def test_a_third_party_that_the_settings_trust_weighs_less() -> None:
         == "medium"
     )
     assert findings([stranger], only=NAME, toml='[organisation.accounts.999988887777]\nname = "ours"') == []
+    assert findings([stranger], only=NAME, toml='[organisation]\nmanagement_account = "999988887777"') == []
     seen = record("ListBuckets", user("anna"), -5, recipientAccountId="999988887777")
     assert findings([seen, stranger], only=NAME) == []
 
@@ -492,6 +493,25 @@ def test_what_identity_center_writes_belongs_to_the_change_that_caused_it() -> N
 
 
 @pytest.mark.parametrize(
+    ("name", "by", "is_by_aws"),
+    [
+        ("OrganizationAccountAccessRole", service("organizations.amazonaws.com"), True),
+        ("stacksets-exec-0a1b", role("AWSServiceRoleForCloudFormationStackSetsOrgMember", "AWSCloudFormation", path="/aws-service-role/member.org.stacksets.cloudformation.amazonaws.com/"), True),
+        ("aws-controltower-AdministratorExecutionRole", {**role("AWSControlTowerExecution", "AWSCloudFormation"), "invokedBy": "cloudformation.amazonaws.com"}, True),
+        ("aws-controltower-AdministratorExecutionRole", role("AWSControlTowerExecution", "mallory"), False),
+        ("aws-controltower-AdministratorExecutionRole", {**role("deploy", "mallory"), "invokedBy": "cloudformation.amazonaws.com"}, False),
+        ("web", {**role("AWSControlTowerExecution", "AWSCloudFormation"), "invokedBy": "cloudformation.amazonaws.com"}, False),
+        ("web", {**role("stacksets-exec-0a1b", "AWSCloudFormation"), "invokedBy": "cloudformation.amazonaws.com"}, False),
+    ],
+)  # fmt: skip
+def test_what_aws_itself_writes_belongs_to_the_change_that_caused_it(name: str, by: Json, is_by_aws: bool) -> None:
+    """A new account's role, a stack set's own, Control Tower's; what a stack deploys, or anybody else writes, is judged."""
+    attach = {**call("AttachRolePolicy", roleName=name, policyArn=ADMIN), "userIdentity": by}
+    assert bool(findings([attach], only=NAME)) is not is_by_aws
+    assert bool(findings([attach], only="admin-granted")) is not is_by_aws
+
+
+@pytest.mark.parametrize(
     "harmless",
     [
         cluster("AmazonEKSViewPolicy"),
@@ -535,3 +555,118 @@ def test_an_access_policy_that_is_taken_back_closes() -> None:
     ):
         (found,) = findings([cluster("AmazonEKSClusterAdminPolicy"), over], only=NAME)
         assert (found.status, found.severity) == ("closed", "high")
+
+
+@pytest.mark.parametrize(
+    ("policy", "severity"),
+    [
+        ("service-role/AWSLambdaBasicExecutionRole", "low"),  # W6 of writes: medium in a policy of one's own
+        ("service-role/AWSBackupServiceRolePolicyForBackup", "low"),  # W6 of permissions management
+        ("AdministratorAccess-Amplify", "high"),  # of IAM's
+        ("SecurityAudit", "low"),
+        ("ReadOnlyAccess", "low"),
+        ("AmazonS3FullAccess", "high"),  # a whole service is one, whoever wrote it
+        ("PowerUserAccess", "high"),
+        ("IAMFullAccess", "critical"),
+    ],
+)
+def test_what_aws_wrote_weighs_less_action_by_action(policy: str, severity: str) -> None:
+    """Nobody can name resources in a policy that AWS manages: each new function would be as loud as a real mistake."""
+    attach = call("AttachRolePolicy", roleName="web", policyArn=f"arn:aws:iam::aws:policy/{policy}")
+    (found,) = findings([attach], only=NAME)
+    assert found.severity == severity
+
+
+def test_a_policy_of_ones_own_weighs_what_it_weighs() -> None:
+    """Also under a name that looks like AWS's."""
+    logs = document(["logs:CreateLogGroup", "logs:PutLogEvents"])
+    (found,) = findings([put(logs)], only=NAME)
+    assert found.severity == "medium"
+    arn = f"arn:aws:iam::{ACCOUNT}:policy/arn:aws:iam::aws:policy/mine"
+    made = call("CreatePolicy", policyName="mine", policyDocument=logs, response={"policy": {"arn": arn}})
+    held = findings([made, call("AttachRolePolicy", 5, roleName="web", policyArn=arn)], only=NAME)
+    assert [each.severity for each in held if each.entity.type == "role"] == ["medium"]
+
+
+PUBLIC = {"Principal": "*"}
+FUNCTION = f"arn:aws:lambda:eu-west-1:{ACCOUNT}:function:export"
+
+
+def permission(name: str) -> Json:
+    """Let anybody call a function."""
+    return call(
+        "AddPermission20150331v2", source="lambda.amazonaws.com", functionName=name, principal="*", statementId="x"
+    )
+
+
+@pytest.mark.parametrize(
+    ("grant", "gone", "is_gone"),
+    [
+        (call("PutBucketPolicy", source="s3.amazonaws.com", bucketName="b", bucketPolicy=document(**PUBLIC)), call("DeleteBucket", 5, "s3.amazonaws.com", bucketName="b"), True),
+        (call("PutBucketPolicy", source="s3.amazonaws.com", bucketName="b", bucketPolicy=document(**PUBLIC)), call("DeleteBucket", 5, "s3.amazonaws.com", bucketName="c"), False),
+        (call("AttachManagedPolicyToPermissionSet", source=SSO, permissionSetArn=SET, managedPolicyArn=ADMIN), call("DeletePermissionSet", 5, SSO, permissionSetArn=SET), True),
+        (permission("export"), call("DeleteFunction20150331", 5, "lambda.amazonaws.com", functionName=FUNCTION), True),
+        (permission("export"), call("DeleteFunction20150331", 5, "lambda.amazonaws.com", functionName="export", qualifier="1"), False),
+        (permission("export"), call("RemovePermission20150331v2", 5, "lambda.amazonaws.com", functionName=f"{ACCOUNT}:function:export", statementId="x"), True),
+        (permission(FUNCTION), call("RemovePermission20150331v2", 5, "lambda.amazonaws.com", functionName="export", statementId="y"), False),
+    ],
+)  # fmt: skip
+def test_what_goes_takes_its_grants_along(grant: Json, gone: Json, is_gone: bool) -> None:
+    """A bucket, function or permission set that is deleted; whichever way it is named."""
+    (found,) = findings([grant, gone], only=NAME)
+    assert (found.close_reason == "resolved") is is_gone
+
+
+@pytest.mark.parametrize(
+    ("subject", "is_wide"),
+    [
+        ("repo:shop/*", True),
+        ("repo:shop/export:*", False),
+        ("organization:shop:*", True),
+        ("organization:shop:project:*:workspace:*:run_phase:*", True),
+        ("organization:shop:project:web:workspace:*:run_phase:*", False),
+        ("organization:shop:pipeline:*", True),
+        ("organization:shop:pipeline:export:*", False),
+        ("org/0a1b/project/*/user/*", True),
+        ("org/0a1b/project/2c3d/user/*", False),
+        ("system:serviceaccount:*:*", True),
+        ("system:serviceaccount:shop:*", False),
+    ],
+)
+def test_a_subject_that_names_an_organisation_alone(subject: str, is_wide: bool) -> None:
+    """W10, whoever the provider is: GitHub, Terraform Cloud, Buildkite, CircleCI, EKS."""
+    trust = document(
+        "sts:AssumeRoleWithWebIdentity",
+        None,
+        Principal={"Federated": f"arn:aws:iam::{ACCOUNT}:oidc-provider/ci.example.com"},
+        Condition={"StringLike": {"ci.example.com:sub": subject}},
+    )
+    made = call("CreateRole", roleName="ci", assumeRolePolicyDocument=trust)
+    assert bool(findings([made], only=NAME)) is is_wide
+
+
+def test_of_a_policy_from_before_the_trail_nobody_knows_who_holds_it() -> None:
+    """A new version of it weighs what it weighs, with no baseline; of one made in the trail it is known that nobody does."""
+    wide = call("CreatePolicyVersion", 5, policyArn=CUSTOM, policyDocument=document("*"), setAsDefault="true")
+    (found,) = findings([wide], only=NAME)
+    assert (found.severity, found.entity.type, found.baseline.maturity) == ("critical", "policy", "none")
+    made = call("CreatePolicy", policyName="shared", path="/team/", policyDocument=NARROW)
+    assert [each.severity for each in findings([made, wide], only=NAME)] == ["low"]
+    latent = call("CreatePolicyVersion", 5, policyArn=CUSTOM, policyDocument=document("*"), setAsDefault="false")
+    assert [each.severity for each in findings([latent], only=NAME)] == ["low"]
+
+
+@pytest.mark.parametrize(
+    ("policy", "is_chain"), [("service-role/AWSLambdaBasicExecutionRole", False), ("AmazonS3FullAccess", True)]
+)
+def test_a_low_grant_is_no_stage_of_an_intrusion(policy: str, is_chain: bool) -> None:
+    """An administrator sets up a colleague and a function's role: that is a day's work, unless the grant is wide."""
+    admin = role("AWSReservedSSO_Admin_0123456789abcdef", "anna@example.com")
+    lists = [record(f"List{n}", admin, 9 + n / 10, eventSource=f"s{n % 7}.amazonaws.com") for n in range(40)]
+    calls = [
+        call("CreateLoginProfile", 1, by=admin, userName="erin"),
+        call("AttachRolePolicy", 2, by=admin, roleName="web", policyArn=f"arn:aws:iam::aws:policy/{policy}"),
+    ]
+    found = {each.detector for each in findings([*calls, *lists])}
+    assert {"login-profile-for-another", NAME, "recon-burst"} <= found
+    assert ("attack-chain" in found) is is_chain

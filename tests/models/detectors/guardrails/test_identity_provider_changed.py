@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.records import ACCOUNT, Json, findings, record, user
+from tests.records import ACCOUNT, Json, findings, record, refusal, role, user
 
 NAME = "identity-provider-changed"
 IAM, ANYWHERE = "iam.amazonaws.com", "rolesanywhere.amazonaws.com"
@@ -45,3 +45,17 @@ def test_a_denied_try_is_low() -> None:
     """It is told, as low."""
     (found,) = findings([{**POSITIVE[0], "errorCode": "AccessDenied"}], only=NAME)
     assert found.severity == "low"
+
+
+def test_a_denied_try_and_the_success_are_one_finding() -> None:
+    """The message of the refusal names the provider, though its parameters are not recorded."""
+    denied = {**POSITIVE[0], **refusal("iam:CreateSAMLProvider", SAML), "responseElements": None}
+    later = {**POSITIVE[0], "eventID": "later"}
+    (found,) = findings([denied, later], only=NAME)
+    assert (found.severity, found.entity.arn, found.evidence_count) == ("medium", SAML, 2)
+
+
+def test_identity_centers_own_provider_is_silent() -> None:
+    """It makes one in each account that a permission set is given in."""
+    sso = role("AWSServiceRoleForSSO", "AWS-SSO", path="/aws-service-role/sso.amazonaws.com/")
+    assert findings([{**POSITIVE[0], "userIdentity": sso}], only=NAME) == []

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.records import ACCOUNT, Json, findings, record, role, user
+from tests.records import ACCOUNT, Json, findings, record, refusal, role, user
 
 NAME = "key-for-another"
 IAM = "iam.amazonaws.com"
@@ -93,3 +93,11 @@ def test_duplicates_are_one_matter() -> None:
     call, other = made(user("mallory")), {"accessKey": {"accessKeyId": "AKIAEXAMPLE000000003"}}
     assert len(findings([call, call], only=NAME)) == 1
     assert len(findings([call, made(user("mallory"), 5, answer=other)], only=NAME)) == 2
+
+
+def test_the_message_of_a_refusal_says_for_whom() -> None:
+    """IAM keeps no parameters of what it denies; a key of one's own that is denied is nothing."""
+    (found,) = findings([made(user("mallory"), **refusal("iam:CreateAccessKey", "user erin"), answer=None)], only=NAME)
+    assert (found.severity, found.entity.arn) == ("low", f"arn:aws:iam::{ACCOUNT}:user/erin")
+    own = made(user("mallory"), **refusal("iam:CreateAccessKey", "user mallory"), answer=None)
+    assert findings([own], only=NAME) == []

@@ -54,6 +54,16 @@ def test_what_is_no_sharing() -> None:
     assert findings([sign_in(user("robot", None), 1), *side_by_side(3)], only=NAME) == []
 
 
+def test_a_client_that_the_second_hand_brings_makes_no_person_of_the_first() -> None:
+    """A machine's key in a stranger's shell is shared; one that was typed with all along may be a person's."""
+    shell = "aws-cli/2.31.0 md/awscrt#0.27 ua/2.1 os/linux#6.1 md/arch#x86_64 lang/python#3.13 m/b md/command#s3.ls"
+    machine = [use(n / 4) for n in range(-40, 0)]
+    (found,) = findings([*machine, *side_by_side(3, agent=shell)], only=NAME)
+    assert found.severity == "medium"
+    typed = [use(n / 4, agent=shell) for n in range(-40, 0, 4)]
+    assert findings([*machine, *typed, *side_by_side(3, agent=shell)], only=NAME) == []
+
+
 def test_a_fleet_of_changing_addresses() -> None:
     """Many networks, each with its version, are one vendor's, not two parties."""
     fleet = [use(n / 8, f"{40 + n % 12}.1.1.1", BOTO.replace("1.34.100", f"1.34.{n % 12}")) for n in range(48)]

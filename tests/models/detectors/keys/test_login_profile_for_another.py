@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.records import ACCOUNT, Json, findings, record, role, user
+from tests.records import ACCOUNT, Json, findings, record, refusal, role, user
 
 NAME = "login-profile-for-another"
 IAM = "iam.amazonaws.com"
@@ -12,9 +12,8 @@ IAM = "iam.amazonaws.com"
 
 def call(name: str, target: str | None, by: Json, minutes: float = 0, **fields: object) -> Json:
     """Make an IAM call about a user."""
-    return record(
-        name, by, minutes, eventSource=IAM, requestParameters={"userName": target} if target else None, **fields
-    )
+    request = {"userName": target} if target else None
+    return record(name, by, minutes, **{"eventSource": IAM, "requestParameters": request, **fields})
 
 
 POSITIVE = [call("CreateLoginProfile", "erin", user("mallory"))]
@@ -47,3 +46,13 @@ def test_a_denied_try_is_low_and_rises_when_it_succeeds() -> None:
     assert found.severity == "low"
     (found,) = findings([denied, call("CreateLoginProfile", "erin", user("mallory"), 5)], only=NAME)
     assert (found.severity, found.evidence_count, found.revision) == ("medium", 2, 2)
+
+
+def test_the_message_of_a_refusal_says_for_whom() -> None:
+    """IAM keeps no parameters of what it denies; one's own password, or another thing refused, is nothing."""
+    denied = call("CreateLoginProfile", None, user("mallory"), **refusal("iam:CreateLoginProfile", "user erin"))
+    (found,) = findings([denied, call("CreateLoginProfile", "erin", user("mallory"), 5)], only=NAME)
+    assert (found.severity, found.evidence_count) == ("medium", 2)
+    for on in ("user mallory", "user ", "role erin"):
+        own = call("CreateLoginProfile", None, user("mallory"), **refusal("iam:CreateLoginProfile", on))
+        assert findings([own], only=NAME) == []

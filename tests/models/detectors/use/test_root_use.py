@@ -13,6 +13,8 @@ POSITIVE = [record("ListUsers", root(ROOT_KEY), eventSource="iam.amazonaws.com")
 NEAR_MISS = [
     record("DescribeAutoScalingGroups", {**root(), "invokedBy": "autoscaling.amazonaws.com"}, userAgent="autoscaling.amazonaws.com"),
     sign_in(root(), 5, outcome="Failure"),
+    record("ReplicateKey", root(), 6, sourceIPAddress="AWS Internal", userAgent="AWS Internal"),
+    record("CreateSnapshot", root(), 7, sourceIPAddress="backup.amazonaws.com", userAgent="backup.amazonaws.com"),
 ]  # fmt: skip
 
 
@@ -24,6 +26,7 @@ NEAR_MISS = [
         (record("ListUsers", root("ASIAEXAMPLE000000009"), sessionCredentialFromConsole="true"), "console@2024-05-01T09:00:00Z"),
         (record("ListUsers", {**root("ASIAEXAMPLE000000009"), "invokedBy": "signin.amazonaws.com"}), "console@2024-05-01T09:00:00Z"),
         (record("CreateAccessKey", root(), eventSource="iam.amazonaws.com"), "no-key@2024-05-01T09:00:00Z"),
+        (record("CreateSnapshot", root(ROOT_KEY), userAgent="backup.amazonaws.com"), f"{ROOT_KEY}@2024-05-01T09:00:00Z"),
         (record("PutBucketPolicy", root(ROOT_KEY), errorCode="AccessDenied"), f"{ROOT_KEY}@2024-05-01T09:00:00Z"),
     ],
 )  # fmt: skip
