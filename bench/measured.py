@@ -29,6 +29,7 @@ from streams.order import Merge, Once
 from streams.replay import replay
 from streams.sources.files import begins_at, find, inflated
 
+SMALL_INTS: Final = range(-5, 257)  # of which CPython has one each
 STEPS: Final = (
     "see when each file begins",
     "decompress and cut",
@@ -87,7 +88,9 @@ def profiles(folder: str) -> dict[str, Any]:
 
 def live_bytes(thing: object, seen: set[int]) -> int:
     """Add up the objects that something is made of, each once; not what the interpreter has one of for all."""
-    if id(thing) in seen or thing is None or isinstance(thing, bool | type) or thing in ("", 0):
+    if id(thing) in seen or thing is None or isinstance(thing, bool | type) or thing == "":
+        return 0
+    if isinstance(thing, int) and thing in SMALL_INTS:
         return 0
     seen.add(id(thing))
     parts: Iterable[object] = ()

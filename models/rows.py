@@ -12,7 +12,7 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar
 import msgspec
 
 STATE_VERSION: Final = (
-    2  # counts up when rows of before can no longer be read; a field that has a default is no such case
+    3  # counts up when rows of before can no longer be read; a field that has a default is no such case
 )
 
 _T = TypeVar("_T")

@@ -27,6 +27,7 @@ class Regression(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     bias: float
     slope: float  # probability = 1 / (1 + exp(-(slope * sum + offset)))
     offset: float
+    max_spreads: float  # of a standardised feature: none counts for more, however far off it lies
     min_confidence: float  # it abstains unless the probability is this far, or further, on either side
 
 
@@ -52,8 +53,9 @@ def opinion(model: Regression, habits: Habits) -> Opinion | None:
     if not is_enough(habits):
         return None
     values = vector(habits)
+    far = model.max_spreads
     parts = [
-        weight * (value - mean) / scale
+        weight * min(max((value - mean) / scale, -far), far)
         for weight, value, mean, scale in zip(model.weights, values, model.means, model.scales, strict=True)
     ]
     probability = _logistic(model.slope * (sum(parts) + model.bias) + model.offset)

@@ -15,6 +15,7 @@ from models.behaviour.habits import DAY_S, WEEK_H, Habits, shares
 
 MIN_EVENTS: Final = 20  # with fewer there is nothing to say
 MIN_ACTIVE_HOURS: Final = 3
+MIN_ACTIVE_DAYS: Final = 3  # of one day nothing repeats
 
 _TINY: Final = 1e-9
 
@@ -37,7 +38,12 @@ def vector(habits: Habits) -> list[float]:
 
 def is_enough(habits: Habits) -> bool:
     """Say whether there is enough behind the features to say anything."""
-    return habits.events >= MIN_EVENTS and habits.active_hours >= MIN_ACTIVE_HOURS
+    under_way = 0 if habits.hour is None else habits.hour.events
+    return (
+        habits.events + under_way >= MIN_EVENTS
+        and habits.active_hours >= MIN_ACTIVE_HOURS
+        and habits.active_days >= MIN_ACTIVE_DAYS
+    )
 
 
 def entropy(counts: Sequence[int]) -> float:
@@ -102,7 +108,12 @@ def _gap_mode(habits: Habits) -> float:
     return max((one + other for one, other in pairwise(long)), default=0) / max(sum(long), 1)
 
 
-def _top(counts: dict[str, int]) -> float:
+def _same_minute(habits: Habits) -> float:
+    round_the_hour = [*habits.minutes, habits.minutes[0]]
+    return max(map(sum, pairwise(round_the_hour))) / max(sum(habits.minutes), 1)
+
+
+def _top(counts: dict[int, int]) -> float:
     return max(counts.values(), default=0) / max(sum(counts.values()), 1)
 
 
@@ -122,6 +133,7 @@ FEATURES: Final[tuple[Feature, ...]] = (
             lambda h: log2(max(h.events / max(h.active_hours, 1), 1))),
     Feature("minute_evenness", "share", 0, 1, "entropy of the minutes in which its bursts begin",
             lambda h: evenness(h.minutes, 60)),
+    Feature("same_minute", "share", 0, 1, "bursts that begin in the commonest two minutes of the hour", _same_minute),
     Feature("gap_median", "log2 of s", 0, 24, "median time between calls", lambda h: quantile(h.gaps, 0.5)),
     Feature("gap_spread", "log2 of s", 0, 24, "time between calls: the ninth decile over the first",
             lambda h: quantile(h.gaps, 0.9) - quantile(h.gaps, 0.1)),
@@ -139,8 +151,6 @@ FEATURES: Final[tuple[Feature, ...]] = (
     Feature("api_entropy", "bits", 0, 6, "entropy of its calls", lambda h: entropy(list(h.apis.values()))),
     Feature("pair_entropy", "bits", 0, 6, "entropy of one call after another, less that of the calls",
             lambda h: entropy(h.pairs) - entropy(list(h.apis.values()))),
-    Feature("repeat_share", "share", 0, 1, "calls like the one before, within two seconds",
-            lambda h: _per_call(h.repeats, h)),
     Feature("write_share", "share", 0, 1, "calls that change something", lambda h: _per_call(h.writes, h)),
     Feature("error_share", "share", 0, 1, "calls that failed", lambda h: _per_call(h.errors, h)),
     Feature("place_count", "log2 of networks", 0, 4, "different networks known of it",

@@ -17,7 +17,7 @@ from models.behaviour.classifier import Regression
 from models.behaviour.features import FEATURES
 from models.behaviour.surprise import AGES, Calibration
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 MAX_BYTES: Final = 1_048_576
 
 
@@ -60,8 +60,8 @@ def read_model(data: bytes) -> Learned:
         raise ModelError(f"means, scales and weights must have {len(names)} numbers each")
     if any(len(each) != len(AGES) for each in (surprise.starts, surprise.scales)):
         raise ModelError(f"starts and scales must have {len(AGES)} numbers each")
-    if any(scale <= 0 for scale in (*people.scales, *surprise.scales)):
-        raise ModelError("scales must be positive")
+    if any(scale <= 0 for scale in (*people.scales, people.max_spreads, *surprise.scales)):
+        raise ModelError("scales and max_spreads must be positive")
     return learned
 
 

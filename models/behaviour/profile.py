@@ -43,7 +43,7 @@ def maturity(known_since: int, at: int) -> Maturity:
     return "none" if days < LEARNING_DAYS else "learning" if days < MATURE_DAYS else "mature"
 
 
-class Session(Struct, gc=False):
+class Session(Struct, gc=False, array_like=True):
     """One session of an entity: a name, cut where it was quiet for 12 hours (fixed names: also after 24 hours)."""
 
     name: str
@@ -65,7 +65,7 @@ class Session(Struct, gc=False):
         return at - self.last_at > SESSION_GAP_S or ISSUED != self.ends_at < at
 
 
-class Profile(Struct):
+class Profile(Struct, omit_defaults=True):
     """What is known of one entity."""
 
     arn: str

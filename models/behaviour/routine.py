@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from models.behaviour.habits import DAY_S, OTHERS, Habits, Hour, token
+from models.behaviour.habits import DAY_S, OTHERS, Habits, Hour, Noted, token
 from models.behaviour.profile import Profile, Session
 from models.behaviour.surprise import Calibration, is_known_enough, surprise
 from models.event import Event
 from models.facts import Facts
-from models.finding import evidence_of, who
+from models.finding import Exhibits, evidence_of, who
 from models.network import Network
 
 AGED_DAYS: Final = 14  # after which what was kept apart is learned: by then somebody has looked at it, or will not
@@ -28,29 +28,19 @@ def note(event: Event, profile: Profile, session: Session, network: Network | No
     habits = profile.habits
     if habits is None:
         habits = profile.habits = Habits()
+    call = noted(event, network)
+    is_new = habits.note(*call)
     hour = habits.hour
-    is_new = habits.note(
-        event.at,
-        event.api.key,
-        event.api.name,
-        network.name if network is not None and network.kind in _LOCAL else OTHERS,
-        token(event.client.kind),
-        event.call.aws_region or OTHERS,
-        is_error=event.is_failed,
-    )
-    if hour is not habits.hour:
-        hour = habits.hour
-        if hour is not None:
-            hour.limit = _limit(habits)
     if hour is None or not (is_new or hour.events == hour.limit or hour.errors == MIN_ERRORS):
         return False
-    if not is_known_enough(habits) or not _is_odd(event, habits, hour):
+    if not is_known_enough(habits) or not _is_odd(habits, hour, call):
         return False
-    hour.exhibits.add([evidence_of(event)], 1)
-    was_odd, hour.is_odd = hour.is_odd, True
-    if not was_odd:
-        hour.who, hour.session_id = who(event, session.facts), session.id
-    return not was_odd
+    if hour.exhibits is not None:
+        hour.exhibits.add([evidence_of(event)], 1)
+        return False
+    hour.exhibits = Exhibits(1, [evidence_of(event)])
+    hour.who, hour.session_id = who(event, session.facts), session.id
+    return True
 
 
 def close(habits: Habits, hour: Hour, calibration: Calibration, *, is_accepted: bool) -> None:
@@ -63,18 +53,27 @@ def close(habits: Habits, hour: Hour, calibration: Calibration, *, is_accepted: 
     habits.learn(hour)
 
 
-def _is_odd(event: Event, habits: Habits, hour: Hour) -> bool:
+def noted(event: Event, network: Network | None) -> Noted:
+    """Say what habits take of an event."""
+    api, call = event.api, event.call
     return (
-        event.api.key not in habits.apis
-        or hour.events == hour.limit
-        or hour.errors == MIN_ERRORS
-        or habits.last_place not in (*habits.places, OTHERS)
-        or habits.last_client not in habits.clients
-        or (event.call.aws_region or OTHERS) not in habits.regions
+        event.at,
+        api.key,
+        api.slot,
+        network.name if network is not None and network.kind in _LOCAL else OTHERS,
+        token(event.client.kind),
+        call.aws_region or OTHERS,
+        event.is_failed,
     )
 
 
-def _limit(habits: Habits) -> int:
-    """Say how many calls in an hour are more than an entity is used to: one and a half spreads over its mean."""
-    mean, spread = habits.usual_volume()
-    return int(2 ** (mean + 1.5 * spread)) + 1
+def _is_odd(habits: Habits, hour: Hour, call: Noted) -> bool:
+    _, api, _, place, client, region, _ = call
+    return (
+        hour.events == hour.limit
+        or hour.errors == MIN_ERRORS
+        or token(api) not in habits.apis
+        or (place != OTHERS and token(place) not in habits.places)
+        or client not in habits.clients
+        or token(region) not in habits.regions
+    )

@@ -8,12 +8,13 @@ such sums are spread over ordinary hours of entities as well known (`Calibration
 
 from __future__ import annotations
 
+from collections.abc import Container, Iterable, Sequence
 from math import exp, log, log2
 from typing import Final
 
 from msgspec import Struct
 
-from models.behaviour.habits import OTHERS, Habits, Hour
+from models.behaviour.habits import OTHERS, Habits, Hour, token
 
 MIN_ACTIVE_HOURS: Final = 24  # less known than that, an hour is not judged
 MIN_ACTIVE_DAYS: Final = 5
@@ -69,21 +70,31 @@ def is_known_enough(habits: Habits) -> bool:
     return habits.active_hours >= MIN_ACTIVE_HOURS and habits.active_days >= MIN_ACTIVE_DAYS
 
 
-def surprise(habits: Habits, hour: Hour) -> Surprise:
-    """Hold an hour against habits that it has not joined."""
+def surprise(habits: Habits, hour: Hour, told: Sequence[Hour] = ()) -> Surprise:
+    """Hold an hour against habits that it has not joined; what is new but was so in a told hour is not weighed again."""
+    calls = _unknown(hour.apis, habits.apis, [each.apis for each in told])
+    places = _unknown(hour.places, habits.places, [each.places for each in told])
+    regions = _unknown(hour.regions, habits.regions, [each.regions for each in told])
+    clients = [each for each in hour.clients if each not in habits.clients]
     parts = [
-        *_new(habits, "call", [each for each in hour.apis if each not in habits.apis and each != OTHERS]),
-        *_new(habits, "network", [each for each in hour.places if each not in habits.places and each != OTHERS]),
-        *_new(habits, "client", [str(each) for each in hour.clients if each not in habits.clients]),
-        *_new(habits, "region", [each for each in hour.regions if each not in habits.regions and each != OTHERS]),
+        *_new(habits, "call", calls),
+        *_new(habits, "network", places),
+        *_new(habits, "client", [str(each) for each in clients if not any(each in seen.clients for seen in told)]),
+        *_new(habits, "region", regions),
         _time_of_day(habits, hour),
         _day_of_week(habits, hour),
         _volume(habits, hour),
         _more("errors", hour.errors, habits.errors, habits, hour),
         _more("writes", hour.writes, habits.writes, habits, hour),
     ]
-    told = tuple(sorted((each for each in parts if each.nats > 0), key=lambda each: (-each.nats, each.what)))
-    return Surprise(sum(each.nats for each in told), told)
+    found = tuple(sorted((each for each in parts if each.nats > 0), key=lambda each: (-each.nats, each.what)))
+    return Surprise(sum(each.nats for each in found), found)
+
+
+def _unknown(came: Iterable[str], known: Container[int], told: Sequence[Container[str]]) -> list[str]:
+    return [
+        each for each in came if each != OTHERS and token(each) not in known and not any(each in seen for seen in told)
+    ]
 
 
 def _new(habits: Habits, what: str, found: list[str]) -> list[Part]:

@@ -83,8 +83,9 @@ def train(
 
 def _tell(sample: Any, *, quiet: bool) -> None:  # noqa: ANN401 - a Sample, whose module is loaded by now
     if not quiet:
-        people = sum(each.is_human for each in sample.examples)
-        say(f"read        {sample.name} ({sample.era}): {people} people, {len(sample.examples) - people} machines")
+        people = len({each.arn for each in sample.examples if each.is_human})
+        machines = len({each.arn for each in sample.examples}) - people
+        say(f"read        {sample.name} ({sample.era}): {people} people, {machines} machines")
         sys.stderr.flush()
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from models.behaviour.features import FEATURES, MIN_ACTIVE_HOURS, MIN_EVENTS
+from models.behaviour.features import FEATURES, MIN_ACTIVE_DAYS, MIN_ACTIVE_HOURS, MIN_EVENTS
 from models.behaviour.learned import Learned
 from models.behaviour.routine import AGED_DAYS
-from models.behaviour.surprise import MIN_ACTIVE_DAYS
+from models.behaviour.surprise import MIN_ACTIVE_DAYS as MIN_DAYS_JUDGED
 from models.behaviour.surprise import MIN_ACTIVE_HOURS as MIN_HOURS_JUDGED
-from streams.learning.evaluation import Anomalies, Judged, Organisation, People
+from streams.learning.evaluation import Anomalies, Judged, Organisation, People, Tally
 
 MAX_WRONG = 20
 
@@ -29,7 +29,8 @@ def card(
         "",
         f"- {len(data.get('organisations', []))} organisations, {data.get('events', 0):,} events, eras {', '.join(data.get('eras', []))};",
         f"  {data.get('people', 0):,} people and {data.get('machines', 0):,} machines that AWS or the configuration vouches for",
-        f"  (tiers 1 and 2); {data.get('too_few_events', 0):,} more had too little behind them.",
+        f"  (tiers 1 and 2); {data.get('too_few_events', 0):,} more had too little behind them. Many of them once more in other",
+        f"  manners: {data.get('in_other_manners', 0):,}.",
         f"- Data {learned.data_hash}, features {learned.features_hash}, by {learned.made_by}.",
         "- Held out, each organisation by a model that never saw it: "
         + ", ".join(
@@ -40,7 +41,7 @@ def card(
         "## People and machines",
         "",
         f"{len(organisations)} other organisations, {people.judged:,} principals; {people.too_few:,} more had too little behind them",
-        f"(under {MIN_EVENTS} calls of their own or {MIN_ACTIVE_HOURS} hours).",
+        f"(under {MIN_EVENTS} calls of their own, {MIN_ACTIVE_HOURS} active hours or {MIN_ACTIVE_DAYS} days).",
         "",
         "| measure | value |",
         "|---|---:|",
@@ -50,7 +51,12 @@ def card(
         f"| sure and wrong | {len(people.wrong):,} |",
         f"| area under the curve of a model of times between calls alone | {people.auc_times_alone:.4f} |",
         "",
-        "What is left when a group of features is left out, fitted anew:",
+        *_tallied("what they are", people.by_kind),
+        "The same principals once more, each in manners that the trail does not hold: a machine by the clock or on the move, a",
+        "person at one desk or with a script. It was trained on such manners of other organisations' principals.",
+        "",
+        *_tallied("manner", people.by_manner),
+        "What is left when a group of features is left out, fitted anew, in all manners:",
         "",
         "| without | area under the curve |",
         "|---|---:|",
@@ -76,11 +82,11 @@ def card(
         *_delays(found.delays),
         "## Limits",
         "",
-        f"- An entity is judged after {MIN_HOURS_JUDGED} active hours on {MIN_ACTIVE_DAYS} days; before, it is said to be learning.",
+        f"- An entity is judged after {MIN_HOURS_JUDGED} active hours on {MIN_DAYS_JUDGED} days; before, it is said to be learning.",
         "- An hour is judged when it is over: what happens in it has happened.",
         f"- What is too strange is learned after {AGED_DAYS} days, or at once where a suppression accepts it.",
         "- Whoever keeps to what an entity always does, when and from where it always does it, is not seen.",
-        "- A job that runs once a day, and a script that a person starts by hand, look like a person; one who is on call does less.",
+        "- A person who works around the clock, or one whose script a timer starts, is told as a machine.",
         "- In a stream of several shards the budget sees candidates about in their order; in a replay exactly so.",
         "",
         "## Features",
@@ -93,6 +99,15 @@ def card(
         "",
     ]
     return "\n".join(lines)
+
+
+def _tallied(sort: str, tallies: Mapping[str, Tally]) -> list[str]:
+    return [
+        f"| {sort} | judged | abstained | sure and wrong |",
+        "|---|---:|---:|---:|",
+        *(f"| {name} | {each.judged:,} | {each.abstained:,} | {each.wrong:,} |" for name, each in tallies.items()),
+        "",
+    ]
 
 
 def _wrong(wrong: Sequence[Judged]) -> list[str]:

@@ -21,7 +21,9 @@ from models.behaviour.profile import Profile
 from models.behaviour.surprise import AGES, Calibration, age_of, is_known_enough, surprise
 from models.detectors import build
 from models.engine import Engine
+from models.event import Event
 from models.settings import Settings
+from streams.learning.manners import AS_THEY_ARE, Diary
 from streams.order import Once, Records, SpillSort
 from streams.simulate import simulate
 from streams.sources.files import FileReader, find
@@ -50,6 +52,7 @@ BLANK: Final = Learned(
         bias=0.0,
         slope=1.0,
         offset=0.0,
+        max_spreads=1.0,
         min_confidence=1.0,
     ),
     surprise=Calibration(tail=1.0, starts=[1e9] * len(AGES), scales=[1.0] * len(AGES)),
@@ -63,6 +66,7 @@ class Example:
     arn: str
     vector: list[float]
     is_human: bool
+    manner: str = AS_THEY_ARE
 
 
 @dataclass
@@ -81,29 +85,41 @@ class Sample:
         """Hash what is learned from: the same trail gives the same digest."""
         hashed = hashlib.sha256()
         for each in self.examples:
-            hashed.update(repr((each.arn, each.is_human, each.vector)).encode())
+            hashed.update(repr((each.arn, each.is_human, each.manner, each.vector)).encode())
         hashed.update(repr(self.hours).encode())
         return hashed.hexdigest()[:16]
 
 
 def run(
-    paths: list[str], *, settings: Settings | None = None, learned: Learned | None = None, on_hour: OnHour | None = None
+    paths: list[str],
+    *,
+    settings: Settings | None = None,
+    learned: Learned | None = None,
+    on_hour: OnHour | None = None,
+    diary: Diary | None = None,
 ) -> Engine:
     """Replay a trail through an engine of its own, to the end; raises OSError.
 
-    ``on_hour`` is told of each hour that is over, before it is learned.
+    ``on_hour`` is told of each hour that is over, before it is learned; in the diary it stands who called what.
     """
     settings = settings or Settings()
     engine = Engine(build(settings), settings, learned=learned)
     engine.behaviour.on_hour = on_hour
     reader, once = FileReader(asked_for=engine.asked_for), Once()
+
+    def live(events: list[Event]) -> None:
+        if diary is not None:
+            for event in events:
+                diary.note(event)
+        engine.feed(events)
+
     with SpillSort(Records()) as spill:
         for source in find(paths)[0]:
             for batch in reader.read(source):
                 spill.add(batch.events)
         for events in spill.batches():
-            engine.feed(once.of(events))
-    engine.feed(once.rest())
+            live(once.of(events))
+    live(once.rest())
     engine.tick(engine.now)
     return engine
 
@@ -117,16 +133,20 @@ def of_trail(name: str, paths: list[str], era: str = "given") -> Sample:
             nats = surprise(habits, habits.hour).nats if habits.hour.is_odd else 0.0
             sample.hours[age_of(habits)].append(nats)
 
-    engine = run(paths, learned=BLANK, on_hour=on_hour)
-    for _, profile in sorted(engine.behaviour.profiles.items()):
+    diary = Diary()
+    engine = run(paths, learned=BLANK, on_hour=on_hour, diary=diary)
+    for arn, profile in sorted(engine.behaviour.profiles.items()):
         sample.events += profile.events
         is_human = label(profile)
         if is_human is None or profile.habits is None:
             continue
         if is_enough(profile.habits):
-            sample.examples.append(Example(profile.arn, vector(profile.habits), is_human))
+            sample.examples.append(Example(arn, vector(profile.habits), is_human))
         else:
             sample.too_few += 1
+        for manner, habits in diary.in_manners(arn, is_human=is_human):
+            if is_enough(habits):
+                sample.examples.append(Example(arn, vector(habits), is_human, manner))
     return sample
 
 

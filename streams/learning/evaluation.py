@@ -7,12 +7,13 @@ how many calls they bring for the first time.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from math import log2
+from operator import attrgetter
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import numpy as np
@@ -22,7 +23,7 @@ from sklearn.metrics import roc_auc_score  # type: ignore[import-untyped]
 
 from models.behaviour.classifier import opinion
 from models.behaviour.features import FEATURES, is_enough, vector
-from models.behaviour.habits import Habits
+from models.behaviour.habits import Habits, token
 from models.behaviour.learned import Learned
 from models.behaviour.surprise import is_known_enough
 from models.detectors.behaviour.behaviour_anomaly import BehaviourAnomaly
@@ -30,7 +31,8 @@ from models.finding import Finding
 from models.incidents.quota import WEEK_S
 from models.record import epoch
 from models.settings import Settings
-from streams.learning.dataset import Example, Sample, run
+from streams.learning.dataset import run
+from streams.learning.manners import AS_THEY_ARE, Diary
 from streams.learning.measures import calibration_error
 from streams.learning.training import fit
 from streams.replay import events_of
@@ -45,28 +47,35 @@ GROUPS: Final = {
     "times between calls": ("gap_median", "gap_spread", "gap_entropy", "gap_mode", "same_second"),
     "hours and days": (
         "hour_of_week_evenness", "hour_of_day_evenness", "silent_hours", "weekend_share", "weekday_evenness",
-        "active_days", "hours_per_day", "minute_evenness",
+        "active_days", "hours_per_day", "minute_evenness", "same_minute",
     ),
     "bursts": ("burst_length", "burst_spread", "burst_calls", "events_per_hour"),
-    "calls": ("api_count", "api_entropy", "pair_entropy", "repeat_share", "write_share", "error_share"),
+    "calls": ("api_count", "api_entropy", "pair_entropy", "write_share", "error_share"),
     "networks, clients, regions": (
         "place_count", "place_changes", "client_count", "client_changes", "region_count", "top_region",
     ),
 }  # fmt: skip
 TIMES_ALONE: Final = "times between calls"
+NOTHING: Final = "nothing"  # left out
 
 
 @dataclass
 class Judged:
-    """One principal: what it is, and what the model says of it."""
+    """One principal in one manner: what it is, and what the model says of it."""
 
     organisation: str
     arn: str
     platform: str
+    manner: str
     is_human: bool
     vector: list[float] | None  # None: too little behind it
     probability: float | None = None
     is_sure: bool = False
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether the model is sure of it, and mistaken."""
+        return self.is_sure and ((self.probability or 0.0) >= 0.5) != self.is_human
 
 
 @dataclass
@@ -109,24 +118,31 @@ def evaluate(
         if is_known_enough(habits):
             hours.append(_seen(arn, habits))
 
-    engine = run(paths, settings=settings, learned=learned, on_hour=on_hour)
+    diary = Diary()
+    engine = run(paths, settings=settings, learned=learned, on_hour=on_hour, diary=diary)
     people = {row["arn"]: row for row in truth if row["kind"] == "principal"}
     for arn, profile in sorted(engine.behaviour.profiles.items()):
         row = people.get(arn)
         if row is None or profile.habits is None or row["principal_kind"] not in ("human", "machine"):
             continue
-        judged = opinion(engine.behaviour.learned.people, profile.habits)
-        result.judged.append(
-            Judged(
-                name,
-                arn,
-                row["platform"],
-                row["principal_kind"] == "human",
-                vector(profile.habits) if is_enough(profile.habits) else None,
-                None if judged is None else judged.probability,
-                judged is not None and judged.side is not None,
+        is_human = row["principal_kind"] == "human"
+        for manner, habits in (
+            (AS_THEY_ARE, profile.habits),
+            *diary.in_manners(arn, is_human=is_human),
+        ):
+            said = opinion(engine.behaviour.learned.people, habits)
+            result.judged.append(
+                Judged(
+                    name,
+                    arn,
+                    row["platform"],
+                    manner,
+                    is_human,
+                    vector(habits) if is_enough(habits) else None,
+                    None if said is None else said.probability,
+                    said is not None and said.side is not None,
+                )
             )
-        )
     result.owed = [row for row in truth if row["kind"] == "finding" and row["detector"] == ANOMALY]
     result.alerts = [each for each in engine.findings() if each.detector == ANOMALY]
     quota = engine.incidents.quota
@@ -155,7 +171,8 @@ def _seen(arn: str, habits: Habits) -> HourSeen:
     new = [
         sum(each not in known for each in came)
         for came, known in (
-            (hour.apis, habits.apis), (hour.places, habits.places), (hour.clients, habits.clients), (hour.regions, habits.regions),
+            (map(token, hour.apis), habits.apis), (map(token, hour.places), habits.places),
+            (hour.clients, habits.clients), (map(token, hour.regions), habits.regions),
         )
     ]  # fmt: skip
     of_day, day = hour.of_week % 24, hour.of_week // 24
@@ -208,64 +225,88 @@ def _is_of(finding: Finding, row: dict[str, Any], near: set[tuple[str, int]]) ->
     )
 
 
+class Tally(NamedTuple):
+    """How those of one sort fared."""
+
+    judged: int
+    abstained: int
+    wrong: int  # and sure of it
+
+
 @dataclass(frozen=True)
 class People:
-    """How well people are told from machines, over all organisations."""
+    """How well people are told from machines, over all organisations: as they are, and in other manners."""
 
     judged: int
     too_few: int
     abstained: int
     auc: float
+    auc_times_alone: float
     error: float
     wrong: list[Judged]
-    auc_without: dict[str, float]  # group of features left out -> what is left
-    auc_times_alone: float
+    by_kind: dict[str, Tally]  # what they are: as they are
+    by_manner: dict[str, Tally]
+    auc_without: dict[str, float]  # group of features left out -> what is left, in all manners
 
 
 def people_of(organisations: Sequence[Organisation]) -> People:
     """Measure over all organisations; the ablation fits each anew, on the organisations that it is not asked about."""
-    judged = [each for organisation in organisations for each in organisation.judged]
+    everyone = [each for organisation in organisations for each in organisation.judged]
+    judged = [each for each in everyone if each.manner == AS_THEY_ARE]
     known = [each for each in judged if each.probability is not None]
     labels = np.array([float(each.is_human) for each in known])
     probabilities = np.array([each.probability or 0.0 for each in known])
-    sure = [each for each in known if each.is_sure]
     return People(
         judged=len(known),
         too_few=len(judged) - len(known),
-        abstained=len(known) - len(sure),
+        abstained=sum(not each.is_sure for each in known),
         auc=_auc(labels, probabilities),
+        auc_times_alone=_fitted_auc(judged, GROUPS[TIMES_ALONE]),
         error=calibration_error(probabilities, labels),
-        wrong=[each for each in sure if ((each.probability or 0.0) >= 0.5) != each.is_human],
+        wrong=[each for each in known if each.is_wrong],
+        by_kind=_tallies(judged, attrgetter("platform")),
+        by_manner=_tallies(everyone, attrgetter("manner")),
         auc_without={
-            group: _left_out(organisations, [each.name for each in FEATURES if each.name not in names])
-            for group, names in GROUPS.items()
+            group: _fitted_auc(everyone, [each.name for each in FEATURES if each.name not in names])
+            for group, names in {NOTHING: (), **GROUPS}.items()
         },
-        auc_times_alone=_left_out(organisations, list(GROUPS[TIMES_ALONE])),
     )
 
 
-def _left_out(organisations: Sequence[Organisation], names: Iterable[str]) -> float:
+def _tallies(judged: Iterable[Judged], sort: Callable[[Judged], str]) -> dict[str, Tally]:
+    """Count by sort, in the order of their names; what has too little behind it is left out."""
+    by_sort: dict[str, list[Judged]] = defaultdict(list)
+    for each in judged:
+        if each.probability is not None:
+            by_sort[sort(each)].append(each)
+    return {
+        name: Tally(len(some), sum(not each.is_sure for each in some), sum(each.is_wrong for each in some))
+        for name, some in sorted(by_sort.items())
+    }
+
+
+def _fitted_auc(judged: Iterable[Judged], names: Collection[str]) -> float:
     """Fit on some features alone, each organisation judged by a model of the others; the area under the curve."""
-    columns = [place for place, each in enumerate(FEATURES) if each.name in set(names)]
-    samples = [
-        Sample(
-            each.name, "", examples=[Example(one.arn, one.vector, one.is_human) for one in each.judged if one.vector]
-        )
-        for each in organisations
-    ]
-    samples = [each for each in samples if each.examples]
+    columns = [place for place, each in enumerate(FEATURES) if each.name in names]
+    by_organisation: dict[str, list[Judged]] = defaultdict(list)
+    for each in judged:
+        if each.vector is not None:
+            by_organisation[each.organisation].append(each)
     sums, labels = [], []
-    for number, sample in enumerate(samples):
-        others = [one for place, each in enumerate(samples) if place != number for one in each.examples]
-        if len({one.is_human for one in others}) < 2:
+    for name, asked in by_organisation.items():
+        others = [each for other, some in by_organisation.items() if other != name for each in some]
+        if len({each.is_human for each in others}) < 2:
             return float("nan")
-        fitted = fit(
-            np.array([[one.vector[column] for column in columns] for one in others]),
-            np.array([float(one.is_human) for one in others]),
-        )
-        sums.append(fitted.sums(np.array([[one.vector[column] for column in columns] for one in sample.examples])))
-        labels.append(np.array([float(one.is_human) for one in sample.examples]))
+        fitted = fit(*_columns(others, columns))
+        vectors, known = _columns(asked, columns)
+        sums.append(fitted.sums(vectors))
+        labels.append(known)
     return _auc(np.concatenate(labels), np.concatenate(sums)) if sums else float("nan")
+
+
+def _columns(judged: Sequence[Judged], columns: Sequence[int]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    vectors = np.array([each.vector for each in judged])[:, columns]
+    return vectors, np.array([float(each.is_human) for each in judged])
 
 
 def _auc(labels: NDArray[np.float64], scores: NDArray[np.float64]) -> float:

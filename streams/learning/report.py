@@ -72,7 +72,7 @@ class Evaluation:
             organisations.append(evaluate(name, paths, truth, learned))
             done = organisations[-1]
             self._tell(
-                f"{name:<24}{len(done.judged):6,} principals{len(done.alerts):6,} alerts in {done.weeks:.0f} weeks"
+                f"{name:<24}{len({each.arn for each in done.judged}):6,} principals{len(done.alerts):6,} alerts in {done.weeks:.0f} weeks"
                 f"{len(done.found):6,} of {len(done.owed):,} incidents"
             )
         people, found = people_of(organisations), anomalies_of(organisations)
@@ -87,6 +87,7 @@ class Evaluation:
             f"abstained              {people.abstained:,}",
             f"sure and wrong         {len(people.wrong):,}",
             f"ROC-AUC, times alone   {people.auc_times_alone:.4f}",
+            *(f"wrong, {name}: {each.wrong:,} of {each.judged:,}" for name, each in people.by_manner.items()),
             f"alerts a week          {found.per_week:.2f}",
             f"precision              {found.precision:.4f}",
             f"incidents found        {sum(found.found.values())} of {sum(found.owed.values())}",

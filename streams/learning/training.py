@@ -18,6 +18,7 @@ from models.behaviour.features import FEATURES
 from models.behaviour.learned import FORMAT, Learned, features_hash
 from models.behaviour.surprise import AGES, Calibration
 from streams.learning.dataset import Sample
+from streams.learning.manners import AS_THEY_ARE
 from streams.learning.measures import calibration_error
 from streams.version import installed
 
@@ -28,6 +29,8 @@ MIN_HOURS: Final = 500  # of an age, to know its tail
 TAIL: Final = 0.005  # of the hours are in it
 MIN_TAIL_SCALE: Final = 0.3
 MIN_SCALE: Final = 0.05  # of a feature that hardly varies
+MAX_SPREADS: Final = 2.0  # from a feature's mean, beyond which it counts for no more
+REGULARISATION: Final = 0.1
 _DIGITS: Final = 6
 
 Matrix = NDArray[np.float64]
@@ -48,7 +51,7 @@ class Fitted:
 
     def sums(self, vectors: Matrix) -> Matrix:
         """Compute the weighted sums, before calibration."""
-        found: Matrix = ((vectors - self.means) / self.scales) @ self.weights + self.bias
+        found: Matrix = _standardised(vectors, self.means, self.scales) @ self.weights + self.bias
         return found
 
 
@@ -58,8 +61,9 @@ def train(samples: Sequence[Sample]) -> Learned:
     Raises TooLittleError where there are too few organisations, people, machines or hours.
     """
     with_people = [each for each in samples if each.examples]
-    people = sum(each.is_human for sample in with_people for each in sample.examples)
-    machines = sum(len(sample.examples) for sample in with_people) - people
+    known = [each for sample in with_people for each in sample.examples if each.manner == AS_THEY_ARE]
+    people = sum(each.is_human for each in known)
+    machines = len(known) - people
     if len(with_people) < MIN_ORGANISATIONS:
         raise TooLittleError(
             f"{len(with_people)} organisations with principals that AWS vouches for; {MIN_ORGANISATIONS} are needed"
@@ -83,6 +87,7 @@ def train(samples: Sequence[Sample]) -> Learned:
             "events": sum(each.events for each in samples),
             "people": people,
             "machines": machines,
+            "in_other_manners": sum(len(each.examples) for each in with_people) - len(known),
             "too_few_events": sum(each.too_few for each in samples),
             "hours": [len(each) for each in hours],
         },
@@ -100,6 +105,7 @@ def train(samples: Sequence[Sample]) -> Learned:
             bias=round(fitted.bias, _DIGITS),
             slope=round(slope, _DIGITS),
             offset=round(offset, _DIGITS),
+            max_spreads=MAX_SPREADS,
             min_confidence=MIN_CONFIDENCE,
         ),
         surprise=tails(hours),
@@ -149,9 +155,14 @@ def fit(vectors: Matrix, labels: Matrix) -> Fitted:
     """Fit a logistic regression, people and machines weighed alike, however many there are of each."""
     means = vectors.mean(axis=0)
     scales = np.maximum(vectors.std(axis=0), MIN_SCALE)
-    regression = LogisticRegression(C=0.3, max_iter=5_000, class_weight="balanced")
-    regression.fit((vectors - means) / scales, labels)
+    regression = LogisticRegression(C=REGULARISATION, max_iter=5_000, class_weight="balanced")
+    regression.fit(_standardised(vectors, means, scales), labels)
     return Fitted(means, scales, regression.coef_[0], float(regression.intercept_[0]))
+
+
+def _standardised(vectors: Matrix, means: Matrix, scales: Matrix) -> Matrix:
+    found: Matrix = np.clip((vectors - means) / scales, -MAX_SPREADS, MAX_SPREADS)
+    return found
 
 
 def _calibration(sums: Matrix, labels: Matrix) -> tuple[float, float]:

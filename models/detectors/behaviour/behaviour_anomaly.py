@@ -39,8 +39,8 @@ class BehaviourAnomaly(Detector[BehaviourState], frozen=True, kw_only=True):
     attack: ClassVar[tuple[str, ...]] = ("T1078",)
     known_gaps: ClassVar[str] = (
         "An entity known for less than 24 active hours on 5 days is not judged, and in the first week nothing passes. What "
-        "an AWS service does on its behalf is none of its habits. Whoever does what the entity always does, when and where "
-        "it always does it, fits."
+        "was new in an hour that was kept apart is not weighed again until it is learned. What an AWS service does on its "
+        "behalf is none of its habits. Whoever does what the entity always does, when and where it always does it, fits."
     )
     runbook: ClassVar[str] = (
         "Read under `seen` what does not fit, and ask the owner whether there is a reason: a release, a new task, a "
@@ -64,13 +64,14 @@ class BehaviourAnomaly(Detector[BehaviourState], frozen=True, kw_only=True):
         hour, habits, learned = _odd_hour(state), state.profile.habits, state.learned
         if (
             hour is None
+            or hour.exhibits is None
             or habits is None
             or learned is None
             or hour.ends_at > now
             or state.profile.swept_at >= hour.ends_at
         ):
             return
-        found = surprise(habits, hour)
+        found = surprise(habits, hour, habits.apart)
         p_value = learned.surprise.p_value(found.nats, habits)
         if p_value > self.max_p_value:
             return

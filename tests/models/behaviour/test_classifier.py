@@ -30,6 +30,21 @@ def test_a_script_and_a_person_are_told_apart() -> None:
     assert all(each.part >= 0 for each in human.contributors)
 
 
+def test_no_number_decides_alone() -> None:
+    """However far off a number lies, it counts for so many spreads and no more."""
+    people = shipped_model().people
+    habits = cron()
+    before = opinion(people, habits)
+    habits.places = dict.fromkeys(range(16), 1)
+    after = opinion(msgspec.structs.replace(people, scales=[each / 1_000 for each in people.scales]), habits)
+    assert before is not None
+    assert after is not None
+    assert all(
+        abs(each.part) <= people.max_spreads * max(map(abs, people.weights)) + 1e-9
+        for each in (*before.contributors, *after.contributors)
+    )
+
+
 def test_it_abstains() -> None:
     """Too little behind it: no opinion; not confident: a probability and no side."""
     people = shipped_model().people
@@ -72,7 +87,7 @@ def model(**changes: Any) -> bytes:
     [
         (b"{", "truncated"),
         (b"\x80\x04\x95", "malformed"),  # a pickle is no model
-        (model(format=9), "format 9, this is for format 1"),
+        (model(format=9), "format 9, this is for format 2"),
         (model(features=["x"]), "made for other features: "),
         (model(features=[each.name for each in FEATURES][::-1]), "in another order"),
         (model(features_hash="0"), "defined otherwise"),
@@ -84,7 +99,7 @@ def model(**changes: Any) -> bytes:
         ),
         (
             model(people={**msgspec.to_builtins(shipped_model().people), "scales": [0.0] * len(FEATURES)}),
-            "scales must be positive",
+            "scales and max_spreads must be positive",
         ),
         (b" " * (MAX_BYTES + 1), "larger than"),
     ],

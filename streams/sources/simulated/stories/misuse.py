@@ -7,6 +7,7 @@ from typing import Final
 from streams.sources.simulated.callers import Caller, Made
 from streams.sources.simulated.machines import Workload
 from streams.sources.simulated.organisation import DAY, HOUR, MINUTE
+from streams.sources.simulated.people import Person
 from streams.sources.simulated.shapes import Call
 from streams.sources.simulated.stage import Stage
 from streams.sources.simulated.stories.keys import LOOKS
@@ -46,6 +47,12 @@ def _own(stage: Stage, arn: str, own: list[Made]) -> None:
     stage.tolerate("recon-burst", arn, own)
 
 
+def _colleague(stage: Stage) -> tuple[Person, list[Made]]:
+    """Take a person who has worked here all along: one who is new for the story has lived as well."""
+    person = stage.person()
+    return person, [] if person in stage.staff.people else list(person.days(stage.staff.looks))
+
+
 def workload_turned(stage: Stage) -> list[Made]:
     """Code slipped into a service asks, from its own machine and slowly, for what the service never asked for."""
     workload, session, made = _routine(stage, "ec2")
@@ -75,22 +82,22 @@ def workload_in_bulk(stage: Stage) -> list[Made]:
 
 def insider_at_night(stage: Stage) -> list[Made]:
     """A person comes at night, from where they always come, and goes through what they never looked at."""
-    person = stage.person()
+    person, made = _colleague(stage)
     at = stage.moment(0.6, night=True)
     came, desk = person.open_terminal(stage.rng, at)
     own = stage.paced(at + MINUTE, desk, stage.rng.sample(_QUIET_LOOT, 8), gap_s=90)
     _own(stage, person.who.arn, own)
-    return came + own
+    return made + came + own
 
 
 def insider_by_day(stage: Stage) -> list[Made]:
     """A person, in office hours, looks over services that are not theirs, one after another."""
-    person = stage.person()
+    person, made = _colleague(stage)
     at = stage.moment(0.6)
     came, desk = person.open_terminal(stage.rng, at)
     own = stage.paced(at + MINUTE, desk, stage.rng.sample(LOOKS, 12), gap_s=120)
     _own(stage, person.who.arn, own)
-    return came + own
+    return made + came + own
 
 
 STORIES: Final = (

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from models.behaviour.habits import token
 from models.behaviour.routine import AGED_DAYS
-from tests.records import Json, findings, record, run, user
+from tests.records import Json, events_of, findings, record, run, user
 
 NAME = "behaviour-anomaly"
 ROBOT = user("robot")
@@ -83,15 +84,15 @@ def test_what_is_strange_is_not_learned_at_once() -> None:
     """The incident does not become the new normal; after two weeks it does, or at once where it is accepted."""
     profile = next(iter(run(POSITIVE, only=NAME, until=17 * DAY).behaviour.profiles.values()))
     assert profile.habits is not None
-    assert "secretsmanager.amazonaws.com:GetSecretValue" not in profile.habits.apis
+    assert token("secretsmanager.amazonaws.com:GetSecretValue") not in profile.habits.apis
     aged = [*POSITIVE, work(16 + AGED_DAYS), work(17 + AGED_DAYS)]
     profile = next(iter(run(aged, only=NAME).behaviour.profiles.values()))
     assert profile.habits is not None
-    assert "secretsmanager.amazonaws.com:GetSecretValue" in profile.habits.apis
+    assert token("secretsmanager.amazonaws.com:GetSecretValue") in profile.habits.apis
     accepted = f'[[suppressions]]\ndetector = "{NAME}"\nentity = "*:user/robot"\nreason = "a new task"'
     profile = next(iter(run([*POSITIVE, work(18)], only=NAME, toml=accepted).behaviour.profiles.values()))
     assert profile.habits is not None
-    assert "secretsmanager.amazonaws.com:GetSecretValue" in profile.habits.apis
+    assert token("secretsmanager.amazonaws.com:GetSecretValue") in profile.habits.apis
 
 
 @pytest.mark.parametrize("count", [1, 2])
@@ -107,3 +108,29 @@ def test_what_a_service_does_on_its_behalf_is_none_of_its_habits() -> None:
         for each in SECOND
     ]  # fmt: skip
     assert findings([*ROUTINE, *LATER, *FIRST, *behalf], only=NAME, until=16 * DAY) == []
+
+
+NEW_CLIENT = "aws-sdk-go/1.51.0 (go1.22; linux; amd64)"
+
+
+def moved_to_another_client(days: int) -> list[Json]:
+    """Let the robot come every hour, eight days with its client, then so many with another."""
+    old = [work(0, hour) for hour in range(8 * 24)]
+    return old + [work(8, hour, userAgent=NEW_CLIENT) for hour in range(days * 24)]
+
+
+def test_what_goes_on_is_a_matter_once() -> None:
+    """A client that was new an hour ago is as new in each hour until it has aged; only the first hour is a candidate."""
+    engine = run(moved_to_another_client(13), only=NAME)
+    assert len(engine.incidents.quota.kept) == 1
+
+
+def test_what_goes_on_is_learned_when_it_has_aged() -> None:
+    """However busy an entity is: the hours kept apart are the first ones."""
+    new = token(events_of([work(0, userAgent=NEW_CLIENT)])[0].client.kind)
+    (profile,) = run(moved_to_another_client(AGED_DAYS - 1), only=NAME).behaviour.profiles.values()
+    assert profile.habits is not None
+    assert new not in profile.habits.clients
+    (profile,) = run(moved_to_another_client(AGED_DAYS + 1), only=NAME).behaviour.profiles.values()
+    assert profile.habits is not None
+    assert new in profile.habits.clients
