@@ -175,7 +175,7 @@ def test_a_backfill_wakes_nobody(server: PagerDuty) -> None:
 
 def test_what_was_over_before_it_could_be_told_is_told_in_a_digest(bench: Bench, server: PagerDuty) -> None:
     """A sink that was down for the whole life of a finding hears of it all the same, as over."""
-    server.moods += [Mood(429)] * 3
+    server.moods += [Mood(429)] * 4  # no more than these are tried in so short a time, however waits are spread
     bench.take(finding())
     bench.run(4)
     bench.take(finding(revision=2, close_reason="quiet"))
