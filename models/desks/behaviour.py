@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from heapq import heapify, heappop, heappush
 from typing import Any, Final, NamedTuple
 
 from msgspec.structs import replace
@@ -23,7 +22,9 @@ from models.behaviour.learned import Learned, shipped_model
 from models.behaviour.profile import DAY_S, MAX_FORMER_IDS, NEVER, SESSION_GAP_S, Profile, Session, maturity
 from models.behaviour.recon import ASKING, is_news, new_recon
 from models.behaviour.routine import OWN_CALL, close, note
-from models.desks.tray import ClassChange, Fault, Tray, calls_of, observe
+from models.desks.agenda import Agenda
+from models.desks.tray import ClassChange, Fault, Tray, observe
+from models.desks.watchlist import Watchlist
 from models.detector import BehaviourState, Detector, Rule
 from models.entity import Actor, EntityType, account_of
 from models.event import Event
@@ -37,7 +38,6 @@ from models.settings import Context
 
 MAX_PROFILES: Final = 250_000  # of a process that runs for years; the longest unseen go first
 UNSEEN_S: Final = 400 * DAY_S  # an entity that was not seen for so long is forgotten
-MAX_KINDS: Final = 4_096  # of events, of which it is known which detectors look at them; then it starts over
 MAX_AT_HOME: Final = 65_536  # sessions of instances with address and client, known to be at home; then it starts over
 
 _PROFILE: Final = RowKind[Profile]("profile", Profile)
@@ -71,24 +71,15 @@ class BehaviourDesk:
         self.profiles: Tracked[Profile] = Tracked()
         self.coverage_since = NEVER
         self.on_met: Callable[[str | None], None] = _ignore  # told in which account an entity was first seen to act
-        self._rules = tuple(rules)
         self._context = context
         self._tray = tray
-        self._watches = tuple(
-            (rule, rule.detector.facts, rule.detector.new_facts, calls_of(rule)) for rule in self._rules
-        )
-        # By facts, new facts and call, as far as any detector looks at them: which do. Events of few kinds make up a trail.
-        self._watching: dict[tuple[int, int, str], tuple[Rule[BehaviourState], ...]] = {}
+        rules = tuple(rules)
+        self._watchlist = Watchlist(rules)
         self._at_home: set[tuple[str, str | None, str]] = set()  # as MAX_AT_HOME says; no state, only sparing time
-        self._facts = self._new_facts = 0  # what any detector looks for in every event, and in one that is new
-        for rule in self._rules:
-            self._facts |= rule.detector.facts
-            self._new_facts |= rule.detector.new_facts
-        self.calls = frozenset[str]().union(*(calls for *_, calls in self._watches))
-        self._sweeping = tuple(rule for rule in self._rules if _sweeps(rule))
-        self._judging_habits = tuple(rule.detector.name for rule in self._rules if rule.detector.judges_habits)
-        self._due: list[tuple[int, str]] = []  # when entities are to be swept, a heap; outdated entries are skipped
-        self._due_at: dict[str, int] = {}  # entity -> the entry that counts
+        self._facts, self.calls = self._watchlist.facts, self._watchlist.calls
+        self._sweeping = tuple(rule for rule in rules if _sweeps(rule))
+        self._judging_habits = tuple(rule.detector.name for rule in rules if rule.detector.judges_habits)
+        self._agenda = Agenda()  # of entities that are to be swept
         self._written_coverage = NEVER
         self.learned = learned or shipped_model()
         self.on_hour: Callable[[str, Habits], None] | None = (
@@ -224,20 +215,14 @@ class BehaviourDesk:
 
         ``now_of`` says what time it is for an entity, where it is not the same for all; never later than `now`.
         """
-        reached = []
-        while self._due and self._due[0][0] <= now:
-            at, arn = heappop(self._due)
-            if self._due_at.get(arn) == at:
-                del self._due_at[arn]
-                reached.append(arn)
-        for arn in sorted(reached):
+        for arn in self._agenda.reached(now):
             if (profile := self.profiles.get(arn)) is None:
                 continue
             at = now if now_of is None else now_of(profile)
             if profile.next_due_at <= at:
                 self.sweep(profile, at)
             else:  # events have put it off, or its own time has not come
-                self._expect(profile)
+                self._agenda.expect(arn, profile.next_due_at)
 
     @property
     def is_overfull(self) -> bool:
@@ -271,9 +256,7 @@ class BehaviourDesk:
         for each in stored.get("coverage", ()):
             self.coverage_since = min(self.coverage_since, _COVERAGE.read(each)[1])
         self._written_coverage = self.coverage_since
-        self._due_at = {arn: each.next_due_at for arn, each in self.profiles.items() if each.next_due_at != NEVER}
-        self._due = [(at, arn) for arn, at in self._due_at.items()]
-        heapify(self._due)
+        self._agenda.restore((arn, each.next_due_at) for arn, each in self.profiles.items())
 
     def _look_at_key(self, event: Event, profile: Profile, act: KeyAct) -> None:
         """Score what is done to a key of the entity's, then learn it."""
@@ -377,11 +360,7 @@ class BehaviourDesk:
         is_own: bool,
     ) -> None:
         facts |= found.facts
-        call = event.api.key if is_own and event.api.key in self.calls else ""
-        kind = facts & self._facts, new & self._new_facts, call
-        rules = self._watching.get(kind)
-        if rules is None:
-            rules = self._watching_for(kind)
+        rules = self._watchlist.rules_for(facts, new, event.api.key if is_own else "")
         if not rules:
             return
         state = BehaviourState(profile, session, facts, is_own, self.coverage_since, self._context)
@@ -392,16 +371,6 @@ class BehaviourDesk:
             state = replace(state, place=found.place)
         for rule in rules:
             observe(rule, event, state, self._tray)
-
-    def _watching_for(self, kind: tuple[int, int, str]) -> tuple[Rule[BehaviourState], ...]:
-        """Find the rules that look at a kind of event, and keep them."""
-        facts, new, call = kind
-        if len(self._watching) >= MAX_KINDS:
-            self._watching.clear()
-        rules = self._watching[kind] = tuple(
-            rule for rule, any_of, any_new, calls in self._watches if facts & any_of or new & any_new or call in calls
-        )
-        return rules
 
     def _plan(self, profile: Profile) -> None:
         """Note when the entity is next due, if any detector waits for time to pass."""
@@ -414,13 +383,7 @@ class BehaviourDesk:
                     next_due_at = due_at
             profile.next_due_at = next_due_at
             if next_due_at != NEVER:
-                self._expect(profile)
-
-    def _expect(self, profile: Profile) -> None:
-        """Queue an entity, unless it stands there already for that time or an earlier one."""
-        if profile.next_due_at < self._due_at.get(profile.arn, NEVER):
-            self._due_at[profile.arn] = profile.next_due_at
-            heappush(self._due, (profile.next_due_at, profile.arn))
+                self._agenda.expect(profile.arn, next_due_at)
 
     def _meet(self, actor: Actor) -> Profile:
         """Find or make the profile of an entity that acts; another unique id under its name makes it a new one."""
