@@ -30,6 +30,7 @@ lint: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m bench
+	$(BIN)/python -m bench.scoring
 	$(BIN)/python -m bench.stream
 
 # What is generated from the code: the sample trail, the catalogue of detectors, the dashboards.
