@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import msgspec
 
-from models.trail import pieces
+from models.pieces import pieces
 from streams.sources.files import find, inflated
 from streams.sources.simulated.organisation import START_OLD, Era, Plan
 from streams.sources.simulated.stories import fitting

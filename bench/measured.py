@@ -21,10 +21,10 @@ from isal import igzip
 from models.detectors import build
 from models.engine import Engine
 from models.event import Event
+from models.pieces import pieces
 from models.reader import EventReader
 from models.record import decode_log_file
 from models.settings import Settings
-from models.trail import pieces
 from streams.order import Merge, Once
 from streams.replay import replay
 from streams.sources.files import begins_at, find, inflated

@@ -30,10 +30,10 @@ from bench import trail
 from models.desks.pair import Desks
 from models.detectors import build
 from models.event import Event
+from models.pieces import pieces
 from models.reader import EventReader
 from models.record import decode_log_file, encode
 from models.settings import Context, Settings, parse_settings
-from models.trail import pieces
 from streams.broker import Broker
 from streams.filing import Filer, decode_filed
 from streams.kafka import Cluster

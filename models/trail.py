@@ -10,23 +10,19 @@ Source: AWS CloudTrail user guide, "CloudTrail log file examples", "Digest file 
 
 from __future__ import annotations
 
-import codecs
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 import msgspec
 from msgspec import Raw, Struct, field
 
 from models.event import Event
+from models.pieces import BEGIN, SPACE, UNDECODABLE, as_utf8, is_json_value, is_lines
 from models.reader import EventReader, UnreadableError
 from models.record import Record, coerce, decode_lenient, decode_lines, decode_log_file, decode_record
 
-PIECE: Final = 256 * 1024  # bytes of a document that are read at once; larger ones are cut between two records
-MAX_PIECE: Final = 64 * 1024 * 1024  # bytes in which no record begins; where there are more, they are no trail
-MAX_BETWEEN: Final = 256  # bytes of white space and brackets between two records
 MAX_DEPTH: Final = 4  # envelopes in envelopes
-MAX_TIMES_LOOKED_AT: Final = 65_536  # bytes at the start of a document in which `earliest_time` looks for times
 
 # Where records follow one another: the keys of lists, and what one element holds the next document under.
 _LISTS: Final = ("Records", "Events", "Messages", "logEvents")
@@ -35,15 +31,9 @@ _OBJECTS: Final = ("detail", "eventData", "Sns", "_source")
 _RECORD_KEYS: Final = frozenset({"eventName", "eventTime", "userIdentity"})
 _DIGEST_KEYS: Final = frozenset({"digestStartTime", "digestEndTime", "logFiles"})
 
-_SPACE: Final = b" \t\r\n"
 # A string that is never closed is one token to the end, or each quote in it would be tried anew.
 _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?+|[\[\]{}]', re.DOTALL)
-# How a record begins. Inside a string its quotes would be escaped, so this is never a part of one.
-_BEGIN = re.compile(rb'\{\s*"eventVersion"\s*:')
 _BETWEEN = re.compile(rb'[\s,\]}]*(?:\{\s*"(?:Records|Events)"\s*:\s*\[\s*)?|\s*\[\s*')
-_TIME = re.compile(
-    rb'"(?:eventTime|@timestamp)\\?"\s*:\s*\\?"([0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:.]{8,}(?:Z|[+-][0-9:]+)?)'
-)
 
 
 class Rejected(Struct, frozen=True):
@@ -80,9 +70,6 @@ class _Listed(Struct, gc=False):
 _decode_listed = msgspec.json.Decoder(_Listed).decode
 _decode_list = msgspec.json.Decoder(list[Record]).decode
 _decode_raws = msgspec.json.Decoder(list[Raw]).decode
-_decode_raw = msgspec.json.Decoder(Raw).decode
-# A byte that is no UTF-8 makes msgspec raise UnicodeDecodeError, which is a ValueError.
-_UNDECODABLE: Final = (msgspec.MsgspecError, ValueError, RecursionError)
 
 
 class TrailReader:
@@ -100,7 +87,7 @@ class TrailReader:
 
         ``first`` is the number of its first record. Nothing raises: what cannot be read is in the batch, with its place.
         """
-        data = _as_utf8(data)
+        data = as_utf8(data)
         try:
             if not self._with_contents and (records := _typed(data)) is not None:
                 return Batch(self._events.read_all(records), len(records))
@@ -121,9 +108,9 @@ class _OneByOne:
 
     def read(self, data: bytes) -> Batch:
         """Read lines where the piece has them, else documents."""
-        if _is_lines(data):
+        if is_lines(data):
             for line in data.split(b"\n"):
-                if line := line.strip(_SPACE):
+                if line := line.strip(SPACE):
                     self._document(line, 0)
         else:
             self._document(data, 0)
@@ -158,7 +145,7 @@ class _OneByOne:
             if record.event_name and record.event_category != "Insight":
                 self._take(self._reader.read(record), content)
                 return
-        except (*_UNDECODABLE, UnreadableError):
+        except (*UNDECODABLE, UnreadableError):
             pass
         try:
             value, odd = decode_lenient(content)
@@ -178,7 +165,7 @@ class _OneByOne:
             self._reject("", f"wrapped more than {MAX_DEPTH} times", content)
         elif (inner := _unwrapped(value)) is not None:
             self._document(inner, depth + 1)
-        elif _BEGIN.search(content, 1):  # records all the same, under a key that nobody knows
+        elif BEGIN.search(content, 1):  # records all the same, under a key that nobody knows
             self._all(_marked(content), depth + 1)
         else:
             self._reject("", "holds no CloudTrail record", content)
@@ -222,137 +209,38 @@ class _Broken(Struct, frozen=True, gc=False):
 _NEVER_CLOSED: Final = _Broken(b"", "the list is never closed: whatever came after is missing")
 
 
-def pieces(chunks: Iterable[bytes], piece: int = PIECE, max_piece: int = MAX_PIECE) -> Iterator[bytes]:
-    """Cut a document of any size into pieces that can be read one after the other.
-
-    Lines are cut after a line, lists between two records, as soon as there are ``piece`` bytes: what is decoded at once
-    stays in the processor's caches, and no record pins more than its neighbours. Where no record begins in
-    ``max_piece`` bytes, what there is so far is a piece. Each piece is a document of its own.
-    """
-    gathered: list[bytes] = []
-    size, head, enough = 0, b"", piece
-    for chunk in chunks:
-        gathered.append(chunk)
-        size += len(chunk)
-        if size < enough:
-            continue
-        buffer = b"".join(gathered)
-        while len(buffer) >= enough:
-            found = _cut(buffer, enough)
-            if found is None and len(buffer) < max_piece:
-                enough = min(2 * len(buffer), max_piece)
-                break
-            end, tail, next_head = found or (len(buffer), b"", b"")
-            yield b"".join((head, memoryview(buffer)[:end], tail))
-            rest = buffer[end:]
-            buffer, head, enough = rest.lstrip(b", \t\r\n") if tail else rest, next_head or head, piece
-        gathered, size = [buffer], len(buffer)
-    if size:
-        yield head + b"".join(gathered)
-
-
-def _cut(buffer: bytes, enough: int) -> tuple[int, bytes, bytes] | None:
-    """Say where a piece ends, what closes it, and what the next one begins with; None where no record begins.
-
-    It ends as late as it can without being larger than enough, else as soon as it can.
-    """
-    if _is_lines(buffer):
-        return (buffer.rfind(b"\n", 0, enough) + 1 or buffer.find(b"\n", enough) + 1), b"", b""
-    end = _between(buffer, buffer.rfind, 0, enough) or _between(buffer, buffer.find, enough, len(buffer))
-    if not end:
-        return None
-    is_list = buffer[:MAX_BETWEEN].lstrip(_SPACE).startswith(b"[")
-    return (end, b"]", b"[") if is_list else (end, b"]}", b'{"Records":[')
-
-
-def _between(buffer: bytes, search: Callable[[bytes, int, int], int], begin: int, end: int) -> int:
-    """Find the comma between two records, the next one in the direction of the search; 0 where there is none."""
-    while (at := search(b'"eventVersion"', begin, end)) > 0:
-        before = buffer[max(at - MAX_BETWEEN, 0) : at].rstrip(_SPACE)
-        if before.endswith(b"{") and (before := before[:-1].rstrip(_SPACE)).endswith(b","):
-            return max(at - MAX_BETWEEN, 0) + len(before) - 1
-        begin, end = (begin, at) if search == buffer.rfind else (at + 1, end)
-    return 0
-
-
-def earliest_time(start: bytes) -> bytes | None:
-    """Find the earliest event time near the start of a document, as it is written there; None if there is none."""
-    return min(_TIME.findall(start[:MAX_TIMES_LOOKED_AT]), default=None)
-
-
-def is_json(start: bytes) -> bool:
-    """Say whether a file's start could be JSON at all; what cannot be is no trail."""
-    return _as_utf8(start).lstrip(_SPACE)[:1] in (b"{", b"[") or _BEGIN.search(start) is not None
-
-
 def _typed(content: bytes) -> list[Record] | None:
     """Decode all records of a document at once, or None where anything does not fit the types."""
     try:
-        if content[:64].lstrip(_SPACE)[:1] == b"[":
+        if content[:64].lstrip(SPACE)[:1] == b"[":
             return _decode_list(content)
         try:
             return decode_log_file(content).records
         except msgspec.MsgspecError:
             return decode_lines(content)
-    except _UNDECODABLE:
+    except UNDECODABLE:
         return None
-
-
-def _as_utf8(data: bytes) -> bytes:
-    """Take off a byte order mark; what PowerShell redirects into a file is UTF-16."""
-    if data.startswith(codecs.BOM_UTF8):
-        return data[3:]
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return data.decode("utf-16", "replace").encode("utf-8", "replace")
-    return data
-
-
-def _is_lines(data: bytes) -> bool:
-    """Say whether a document is JSON lines: one of its first three lines is an object all by itself.
-
-    A list with a record a line is none: its first line ends with what opens it, or with a comma.
-    """
-    start = 0
-    for number in range(3):
-        end = data.find(b"\n", start)
-        if end < 0:
-            return False
-        line = data[start:end].strip(_SPACE)
-        if number == 0 and line.endswith((b"[", b"{", b",", b":")):
-            return False
-        if line.startswith(b"{") and line.endswith(b"}") and _is_json_value(line):
-            return True
-        start = end + 1
-    return False
 
 
 def _elements(content: bytes) -> Iterable[bytes | _Broken] | None:
     """Take a list, or a document that holds one, apart; None where it is neither."""
     try:
-        if content.lstrip(_SPACE)[:1] == b"[":
+        if content.lstrip(SPACE)[:1] == b"[":
             return [bytes(raw) for raw in _decode_raws(content)]
         listed = _decode_listed(content)
         lists = (listed.records, listed.events, listed.messages, listed.log_events)
         found = next((each for each in lists if each is not None), None)
         return None if found is None else [bytes(raw) for raw in found]
-    except _UNDECODABLE:
+    except UNDECODABLE:
         pass
-    if _is_json_value(content):  # whole, and no list: one element
+    if is_json_value(content):  # whole, and no list: one element
         return None
-    return _marked(content) if _BEGIN.search(content) else _documents(content)
-
-
-def _is_json_value(content: bytes) -> bool:
-    try:
-        _decode_raw(content)
-    except _UNDECODABLE:
-        return False
-    return True
+    return _marked(content) if BEGIN.search(content) else _documents(content)
 
 
 def _marked(content: bytes) -> Iterator[bytes | _Broken]:
     """Take apart what is broken somewhere by how records begin; each stretch holds one at most."""
-    begins = [match.start() for match in _BEGIN.finditer(content)]
+    begins = [match.start() for match in BEGIN.finditer(content)]
     if not _BETWEEN.fullmatch(content, 0, begins[0]):
         yield _Broken(content[: begins[0]], "no JSON before the first record")
     for begin, end in zip(begins, [*begins[1:], len(content)], strict=True):

@@ -18,8 +18,9 @@ from isal import igzip_lib
 from isal.igzip_lib import DECOMP_GZIP, IgzipDecompressor
 from msgspec import Struct
 
+from models.pieces import PIECE, earliest_time, is_json, pieces
 from models.record import epoch
-from models.trail import PIECE, Batch, Rejected, TrailReader, earliest_time, is_json, pieces
+from models.trail import Batch, Rejected, TrailReader
 from streams.sources import s3
 from streams.sources.aws import AwsError
 from streams.sources.s3 import Readable

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final, Protocol
 
-from models.trail import Batch, Rejected, pieces
+from models.pieces import pieces
+from models.trail import Batch, Rejected
 from streams.sources.files import inflate
 
 MAX_INFLATED: Final = 256 * 1024 * 1024  # bytes of a message once it is decompressed: more is no trail but an attack

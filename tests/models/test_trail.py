@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.event import Event
-from models.trail import Batch, TrailReader, earliest_time, is_json, pieces
+from models.pieces import earliest_time, is_json, pieces
+from models.trail import Batch, TrailReader
 from tests.records import Json, instance_call, record, role, time, user
 
 RECORDS = [instance_call(n, requestParameters={"bucketName": 'a{b"c]'}) for n in range(5)]
