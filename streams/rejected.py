@@ -8,8 +8,6 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from models.desks.tray import Fault
-from models.record import encode
 from models.trail import Rejected
 from streams.formats.jsonl import line
 from streams.summary import rejected_row
@@ -27,12 +25,3 @@ def message_of(rejected: Rejected) -> bytes:
             content = _decoder().decode(content).encode()
         rejected = replace(rejected, content=content)
     return line(rejected_row(rejected)).encode()
-
-
-def of_fault(fault: Fault) -> Rejected:
-    """Say at which event a detector, or a desk itself, raised."""
-    event = fault.event
-    where = "the passing of time" if event is None else f"event {event.event_id}"
-    what = f"detector {fault.detector}" if fault.detector else "a desk"
-    content = b"" if event is None else encode(event.record)
-    return Rejected(where, 0, "", f"{what} raised {fault.error}", content)

@@ -19,7 +19,6 @@ from models.finding import Finding
 from models.grants.inventory import read_inventory
 from models.incidents.lineage import Hop
 from models.network import Locate
-from models.record import encode
 from models.settings import Settings
 from models.trail import Batch, Rejected
 from streams.learning.model import model_of
@@ -312,10 +311,7 @@ class _Run:
     def _on_fault(self, fault: Fault) -> None:
         errors = self._summary.detector_errors
         errors[fault.detector] = errors.get(fault.detector, 0) + 1
-        event = fault.event
-        where = "the passing of time" if event is None else f"event {event.event_id}"
-        content = b"" if event is None else encode(event.record)
-        self._complaints.reject(Rejected(where, 0, "", f"detector {fault.detector} raised {fault.error}", content))
+        self._complaints.reject(fault.rejected())
 
 
 def _sampling() -> Samples:

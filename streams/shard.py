@@ -25,7 +25,7 @@ from models.reader import EventReader
 from models.rows import Row, RowKind, StateVersionError, by_kind
 from models.settings import Context
 from streams.filing import NEVER, FiledError, decode_filed
-from streams.rejected import message_of, of_fault
+from streams.rejected import message_of
 
 DAY_S: Final = 86_400
 MIN_REMEMBERED: Final = 200_000  # events in a row of which copies are dropped
@@ -267,7 +267,7 @@ class Shard:
 
     def _fault(self, fault: Fault) -> Outgoing:
         self._report.fault(fault)
-        return "rejected", None, message_of(of_fault(fault))
+        return "rejected", None, message_of(fault.rejected())
 
 
 class IncidentsMeta(Struct, array_like=True):
@@ -307,7 +307,7 @@ class Incidents:
         faults, self._faults = self._faults, []
         return [
             *(("findings", each.finding_id.encode(), msgspec.json.encode(each)) for each in changed.values()),
-            *(("rejected", None, message_of(of_fault(each))) for each in faults),
+            *(("rejected", None, message_of(each.rejected())) for each in faults),
         ]
 
     def rows(self) -> Iterator[Row]:

@@ -21,7 +21,6 @@ from models.engine import Engine
 from models.event import Event, in_order
 from models.finding import Finding
 from models.network import Locate
-from models.record import encode
 from models.settings import Settings
 from models.trail import Rejected
 from streams.arrivals import Arrivals, Stamp
@@ -307,10 +306,7 @@ class Watch:
 
     def _on_fault(self, fault: Fault) -> None:
         self._metrics.failed(fault)
-        event = fault.event
-        where = "the passing of time" if event is None else f"event {event.event_id}"
-        content = b"" if event is None else encode(event.record)
-        self._reject(Rejected(where, 0, "", f"detector {fault.detector} raised {fault.error}", content))
+        self._reject(fault.rejected())
 
     def _complain(self, wrong: list[Rejected], count: int) -> None:
         """Name the first few of so many records of a file that could not be read."""

@@ -11,6 +11,8 @@ from models.event import Event, api_key
 from models.finding import Class, Draft
 from models.incidents.lineage import Edge
 from models.incidents.outlived import KeySwitch, Sighting
+from models.record import encode
+from models.trail import Rejected
 
 
 class ClassChange(Struct, frozen=True):
@@ -27,6 +29,14 @@ class Fault(Struct, frozen=True):
     detector: str
     event: Event | None
     error: str
+
+    def rejected(self) -> Rejected:
+        """Say at which event a detector, or a desk itself, raised."""
+        event = self.event
+        where = "the passing of time" if event is None else f"event {event.event_id}"
+        what = f"detector {self.detector}" if self.detector else "a desk"
+        content = b"" if event is None else encode(event.record)
+        return Rejected(where, 0, "", f"{what} raised {self.error}", content)
 
 
 class Tray(Struct):
