@@ -38,6 +38,7 @@ from streams.metrics import Metrics
 from streams.outbox import Outbox
 from streams.output import UNUSABLE
 from streams.readback import Reader
+from streams.recovery import Recovery, read_on
 from streams.seldom import Seldom
 from streams.shard import Incidents, Shard
 from streams.tally import Tally
@@ -141,6 +142,7 @@ class Worker:
         self._client = client_options(cluster)
         self.reader = Reader(self._client)
         self._outbox: Outbox | None = None
+        self._reading: asyncio.Future[None] | None = None
         self.on_stopping: Callable[[], None] = lambda: None
         self._open: dict[TP, Inbox | Keeper] = {}
         self._committed: dict[TP, int] = {}
@@ -266,6 +268,12 @@ class Worker:
                     with suppress(KafkaError, TimeoutError):  # it is tried again
                         await _Partition(self, tp).go_to(committed - 1)
 
+    async def _assigned(self, *_: object, **_more: object) -> None:
+        """See to it that tables come up to their changelogs: `app.task` would begin after that."""
+        if self._reading is None:
+            recovery = cast("Recovery", self.app.tables.recovery)  # type: ignore[attr-defined]
+            self._reading = asyncio.ensure_future(read_on(recovery, self.consumer))
+
     async def _let_go(self, *_: object, **_more: object) -> None:
         """Have no flush under way when another worker takes a partition over, and what is done committed."""
         try:
@@ -319,6 +327,7 @@ class Worker:
             recovery_consistency_check=False,  # the store may be ahead of a highwater mark that was read before a flush
             worker_redirect_stdouts=False,
         )
+        app.on_partitions_assigned.connect(self._assigned)
         app.on_partitions_revoked.connect(self._let_go)
         app.on_before_shutdown.connect(self._stopping)
         app.task(self._tally.take_census)
