@@ -48,6 +48,7 @@ class Filed(Struct, array_like=True, frozen=True):
     ids: bytes = b""  # ID_BYTES for each event: a hash of its id
     hows: bytes = b""  # one byte for each event: as what it is filed here (models.desks.pair)
     records: bytes = b""  # one JSON line for each event, compressed
+    sources: int = 0  # how many partitions the source topic has
 
     @property
     def hashes(self) -> memoryview:
@@ -77,6 +78,11 @@ def decode_filed(data: bytes) -> Filed:
     if len(filed.ids) != ID_BYTES * len(filed.hows):
         raise FiledError("no filed batch: as many ids as events are needed")
     return filed
+
+
+def idle_tick(source: int, sources: int) -> bytes:
+    """Write a tick of a source partition that holds nothing, so that nobody waits for it."""
+    return encode_filed(Filed(source, -NEVER, is_idle=True, coverage_since=NEVER, sources=sources))
 
 
 def shard_of(key: str, shards: int) -> int:
@@ -120,8 +126,9 @@ class Filer:
     is acknowledged only after Kafka has what was filed.
     """
 
-    def __init__(self, source: int, shards: int, desks: Desks, allowance_s: int) -> None:
+    def __init__(self, source: int, shards: int, desks: Desks, allowance_s: int, *, sources: int = 1) -> None:
         self.source = source
+        self._sources = sources
         self._arrived_at: float | None = None  # up to when all that was written into Kafka is read
         self._waited_s = 0.0  # for so long events could have come
         self._newest: dict[str, int] = {}  # account -> time of its newest event; at most MAX_ACCOUNTS
@@ -233,7 +240,7 @@ class Filer:
         pile = self._piles[shard]
         accounts = tuple(self._recipients[self._told[shard] :])
         self._told[shard] = len(self._recipients)
-        filed = Filed(self.source, self.watermark, self.is_idle, self.coverage_since, accounts)
+        filed = Filed(self.source, self.watermark, self.is_idle, self.coverage_since, accounts, sources=self._sources)
         if pile.hows:
             lines = isal_zlib.compress(b"\n".join(pile.records), _LEVEL)
             filed = msgspec.structs.replace(filed, ids=b"".join(pile.ids), hows=bytes(pile.hows), records=lines)

@@ -78,9 +78,13 @@ class Mark(NamedTuple):
 
 
 class Clock:
-    """What time it is for all who look at several sources: that of the one that lags, idle ones left aside."""
+    """What time it is for all who look at several sources: that of the one that lags, idle ones left aside.
 
-    def __init__(self) -> None:
+    One that is there and was not heard of yet lags: until then time does not pass.
+    """
+
+    def __init__(self, sources: int = 0) -> None:
+        self.sources = sources  # that are known to be there
         self.marks: dict[int, Mark] = {}
         self.now = -NEVER
 
@@ -91,6 +95,8 @@ class Clock:
         if mark == known:
             return False
         self.marks[source] = mark
+        if len(self.marks) < self.sources:
+            return True
         active = [each.watermark for each in self.marks.values() if not each.is_idle]
         at = min(active) if active else max(each.watermark for each in self.marks.values())
         self.now = max(self.now, at)
@@ -187,6 +193,7 @@ class Shard:
             faults = self.desks.apply(events, hows)
             self._seen.pass_time(max([event.at for event in events], default=filed.watermark))
         before = self.clock.now
+        self.clock.sources = max(self.clock.sources, filed.sources)
         self.clock.hear(filed.source, filed.watermark, is_idle=filed.is_idle)
         if not filed.hows:  # a tick: what lies between two of them is all the same to whatever time alone makes true
             self._pass_time()
@@ -283,9 +290,9 @@ class IncidentsMeta(Struct, array_like=True):
 class Incidents:
     """The incidents desk. State: its own, and of each shard what it last had."""
 
-    def __init__(self, rules: Iterable[Rule[Any]], context: Context, report: Report) -> None:
+    def __init__(self, rules: Iterable[Rule[Any]], context: Context, report: Report, *, shards: int) -> None:
         self.applied = -1
-        self.clock = Clock()
+        self.clock = Clock(shards)
         self.desk = IncidentsDesk((rule for rule in rules if rule.detector.desk == "incidents"), context)
         self.desk.on_change = self._on_change
         self.desk.on_shift = self._emit

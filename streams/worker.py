@@ -28,7 +28,7 @@ from models.detectors import build
 from models.network import Locate
 from models.settings import Context, Settings
 from streams.course import Course, Event
-from streams.filing import Filer
+from streams.filing import Filer, idle_tick
 from streams.inbox import Inbox
 from streams.kafka import Cluster
 from streams.keeper import Keeper
@@ -74,6 +74,9 @@ class _Consumer(Protocol):
 
     def assignment(self) -> set[TP]:
         """Give the partitions of this worker."""
+
+    def topic_partitions(self, topic: str) -> int | None:
+        """Count the partitions of a topic; None where it is not known."""
 
     async def highwaters(self, *partitions: TP) -> dict[TP, int]:
         """Ask Kafka where partitions end."""
@@ -146,6 +149,7 @@ class Worker:
         self.on_stopping: Callable[[], None] = lambda: None
         self._open: dict[TP, Inbox | Keeper] = {}
         self._committed: dict[TP, int] = {}
+        self._empty: set[TP] = set()  # source partitions without a message, where shards know that
         self._rules = metrics.timed(build(settings))
         self._filing = Desks(self._rules, self._context)  # says what is filed where, and knows nothing
         self._tally = Tally(metrics)
@@ -208,7 +212,13 @@ class Worker:
         if begins_at is None:
             begins_at = await place.first_at(0) or 0
         return Inbox(
-            Filer(tp.partition, shards, self._filing, self._stream.allowance_minutes * 60),
+            Filer(
+                tp.partition,
+                shards,
+                self._filing,
+                self._stream.allowance_minutes * 60,
+                sources=self.consumer.topic_partitions(tp.topic) or 0,
+            ),
             shards,
             await self._writer(),
             self._tally,
@@ -224,7 +234,7 @@ class Worker:
         return keeper
 
     async def _incidents_desk(self, tp: TP) -> Keeper:
-        incidents = Incidents(self._rules, self._context, self._tally)
+        incidents = Incidents(self._rules, self._context, self._tally, shards=self._stream.shards)
         return await self._keeper(tp, incidents, self._incidents)
 
     async def _keeper(self, tp: TP, state: Shard | Incidents, table: Any) -> Keeper:  # noqa: ANN401 - as below
@@ -261,15 +271,26 @@ class Worker:
         """Have the last message of a source partition again where none comes: what is quiet must be known to be."""
         while True:
             await asyncio.sleep(WAKE_S)
-            for tp, committed in list(self.consumer._committed_offset.items()):  # noqa: SLF001 - as above
-                if not committed or tp.topic != self._topics.cloudtrail or tp in self._open:
-                    continue
-                if self.is_steady() and tp in self.consumer.assignment():
+            for tp in self.consumer.assignment() - self._empty - self._open.keys():
+                if tp.topic == self._topics.cloudtrail and self.is_steady():
                     with suppress(KafkaError, TimeoutError):  # it is tried again
-                        await _Partition(self, tp).go_to(committed - 1)
+                        await self._wake_one(tp)
+
+    async def _wake_one(self, tp: TP) -> None:
+        """Go back to the last message of a source partition; where there is none, let shards know."""
+        place = _Partition(self, tp)
+        committed = self.consumer._committed_offset.get(tp) or 0  # noqa: SLF001 - as above
+        if await place.first_at(max(committed - 1, 0)) is None:
+            tick = idle_tick(tp.partition, self.consumer.topic_partitions(tp.topic) or 0)
+            writer = await self._writer()
+            await asyncio.gather(*[await writer.send("filed", tick, None, each) for each in range(self._stream.shards)])
+            self._empty.add(tp)
+        elif committed:
+            await place.go_to(committed - 1)
 
     async def _assigned(self, *_: object, **_more: object) -> None:
         """See to it that tables come up to their changelogs: `app.task` would begin after that."""
+        self._empty.clear()  # another may have had something of them meanwhile
         if self._reading is None:
             recovery = cast("Recovery", self.app.tables.recovery)  # type: ignore[attr-defined]
             self._reading = asyncio.ensure_future(read_on(recovery, self.consumer))

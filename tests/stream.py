@@ -149,7 +149,7 @@ class StreamUnderTest:
         messages = (
             (
                 self.topic("cloudtrail"),
-                crc32(account.encode()) % self.sources,
+                self.source_of(account),
                 igzip.compress(b"\n".join(json.dumps(each).encode() for each in some)),
                 None if hours_an_hour is None else now - age_s(first, sent[-1][0]) / hours_an_hour,
             )
@@ -158,11 +158,16 @@ class StreamUnderTest:
         )
         self.produce(messages, is_transactional=is_transactional)
 
-    def complete(self, records: Iterable[Json]) -> None:
-        """Tell that all records have come."""
+    def source_of(self, account: str) -> int:
+        """Say which partition of the source has an account's records."""
+        return crc32(account.encode()) % self.sources
+
+    def complete(self, records: Iterable[Json], sources: Iterable[int] | None = None) -> None:
+        """Tell that all records have come, in all partitions of the source or in some."""
         last = max(each["eventTime"] for each in records)
         closing = closing_tick(epoch(last))
-        self.produce((self.topic("cloudtrail"), source, closing, None) for source in range(self.sources))
+        these = range(self.sources) if sources is None else sources
+        self.produce((self.topic("cloudtrail"), source, closing, None) for source in these)
 
     def produce(
         self, messages: Iterable[tuple[str, int, bytes, float | None]], *, is_transactional: bool = False

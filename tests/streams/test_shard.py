@@ -18,7 +18,7 @@ from models.record import encode, epoch, iso
 from models.rows import Row, StateVersionError
 from models.settings import Context, Settings
 from models.trail import Rejected
-from streams.filing import FiledError, Filer, decode_filed, shard_of
+from streams.filing import NEVER, FiledError, Filer, decode_filed, idle_tick, shard_of
 from streams.kafka import MAX_MESSAGE_BYTES
 from streams.rejected import message_of
 from streams.shard import MIN_REMEMBERED, Clock, Incidents, Seen, Shard, shard_meta
@@ -58,7 +58,7 @@ class Line:
         self.filer = Filer(0, SHARDS, Desks(RULES, CONTEXT), 900)
         self.tables: list[dict[str, Row]] = [{} for _ in range(SHARDS + 1)]
         self.shards = [Shard(number, RULES, CONTEXT, self.notes) for number in range(SHARDS)]
-        self.incidents = Incidents(RULES, CONTEXT, self.notes)
+        self.incidents = Incidents(RULES, CONTEXT, self.notes, shards=SHARDS)
         self.filed: list[list[bytes]] = [[] for _ in range(SHARDS)]
         self.drafts: list[bytes] = []
         self.found: dict[str, Json] = {}
@@ -100,7 +100,7 @@ class Line:
     def crash(self) -> None:
         """Begin again from what was stored."""
         self.shards = [Shard(number, RULES, CONTEXT, self.notes) for number in range(SHARDS)]
-        self.incidents = Incidents(RULES, CONTEXT, self.notes)
+        self.incidents = Incidents(RULES, CONTEXT, self.notes, shards=SHARDS)
         for table, state in zip(self.tables, self.states(), strict=True):
             state.restore(row for row in table.values() if row.value is not None)
         for shard, messages in zip(self.shards, self.filed, strict=True):
@@ -217,6 +217,30 @@ def test_time_is_that_of_the_source_that_lags() -> None:
     clock.hear(1, 50, is_idle=True)
     assert clock.now == 100
     assert not clock.hear(1, 40, is_idle=True)
+
+
+def test_time_waits_for_sources_that_are_there_and_not_yet_heard() -> None:
+    """One that was closed early makes nobody late; one that holds nothing says so, and is waited for no longer."""
+    clock = Clock(3)
+    clock.hear(0, 100)
+    clock.hear(1, 50)
+    assert clock.now == -NEVER
+    clock.hear(2, -NEVER, is_idle=True)
+    assert clock.now == 50
+
+
+def test_a_seeded_shard_waits_for_all_sources() -> None:
+    """What time alone makes true of a known principal is not missed because another source was closed first."""
+    filers = [Filer(source, 1, Desks(RULES, CONTEXT), 900, sources=2) for source in range(2)]
+    shard = Shard(0, RULES, CONTEXT, Notes())
+    shard.restore([shard_meta(1_000, 1_000)])
+    filers[0].close(LONG_AFTER)
+    shard.apply(0, filers[0].message(0))
+    assert shard.clock.now == 1_000
+    shard.apply(1, filers[1].message(0))
+    assert shard.clock.now == 1_000
+    shard.apply(2, idle_tick(1, 2))
+    assert shard.clock.now == LONG_AFTER
 
 
 def test_memory_of_events_is_bounded() -> None:
