@@ -54,6 +54,9 @@ class Place(Protocol):
     def is_steady(self) -> bool:
         """Say whether partitions stay with whom they are; while they change hands, tables are being read into."""
 
+    async def is_ours(self) -> bool:
+        """Say whether nobody else can have it: a process that stood still may have lost it, and not know yet."""
+
     async def first_at(self, offset: int) -> int | None:
         """Find the first message at an offset or after it; None where there is none. Raises KafkaError, TimeoutError."""
 
@@ -76,6 +79,10 @@ class Course:
     def is_steady(self) -> bool:
         """Whether partitions stay with whom they are."""
         return self._place.is_steady()
+
+    async def is_ours(self) -> bool:
+        """Say whether nobody else can have the partition: a process that stood still may have lost it."""
+        return await self._place.is_ours()
 
     @contextmanager
     def taking(self) -> Iterator[None]:

@@ -29,6 +29,10 @@ MAX_PENDING: Final = 400  # messages that wait for a flush; then no more are app
 _log = logging.getLogger(__name__)
 
 
+class LostError(Exception):
+    """A partition went to another worker before what was known of it could be stored."""
+
+
 class State(Protocol):
     """What a partition knows, and what it makes of a message."""
 
@@ -104,6 +108,8 @@ class Keeper:
         offset, expected = event.message.offset, self._state.applied + 1
         if offset < expected or not await self._course.is_next(offset, expected):
             return
+        if not await self._course.is_ours():  # it comes again, to us or to whoever has the partition
+            return
         async with self._turn:
             for role, key, value in self._apply(event):
                 self._sent.append(await self._send(role, value, key))
@@ -142,6 +148,7 @@ class Keeper:
     async def close(self) -> None:
         """Let go of everything: what was not flushed will be applied again by whoever has the partition next."""
         self._stop()
+        self._has_room.set()
         if self._flusher is not None:
             with suppress(asyncio.CancelledError):
                 await self._flusher
@@ -154,7 +161,7 @@ class Keeper:
                     await asyncio.wait_for(self._is_wanted.wait(), FLUSH_S)
                 self._is_wanted.clear()
                 await self._course.check(self._state.applied + 1)
-                if self._pending and self._course.is_steady:
+                if self._pending and self._course.is_steady and await self._course.is_ours():
                     await self.flush()
                     self._has_room.set()
         except Exception as error:  # noqa: BLE001 - rows that are given out count as stored: there is no going on
@@ -170,6 +177,8 @@ class Keeper:
                 rows = [to_state_row(row) for row in self._state.rows()]
                 done = self._state.applied + 1
             await asyncio.gather(*sent)
+            if not await self._course.is_ours():
+                raise LostError(f"partition {self._partition} was lost while a flush waited for Kafka")
             offset = await self._outbox.keep(self._store.changelog, self._partition, rows)
             self._store.write(rows, offset)
             self.done = done

@@ -15,6 +15,8 @@ from typing import Final, Protocol
 from aiokafka.errors import KafkaError  # type: ignore[import-untyped]  # it ships no types
 from faust.types import TP
 
+from streams.commits import Consumer
+
 STALLED_S: Final = 3.0  # without one row of a changelog that has more; more than a read waits (1 s)
 
 _log = logging.getLogger(__name__)
@@ -33,13 +35,6 @@ class Recovery(Protocol):
 
     def active_remaining(self) -> Mapping[TP, int]:
         """Count the rows that are missing, by partition of a changelog."""
-
-
-class Consumer(Protocol):
-    """What is used of Faust's consumer."""
-
-    async def seek_wait(self, partitions: dict[TP, int]) -> None:
-        """Let messages come from offsets on; raises KafkaError, TimeoutError."""
 
 
 class Patience:

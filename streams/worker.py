@@ -21,12 +21,12 @@ from typing import Any, Final, Protocol, cast
 import faust
 from aiokafka.errors import KafkaError  # type: ignore[import-untyped]  # it ships no types
 from faust.types import TP
-from faust.types.auth import SASLMechanism
 
 from models.desks.pair import Desks
 from models.detectors import build
 from models.network import Locate
 from models.settings import Context, Settings
+from streams.commits import ANSWER_S, COMMIT_S, SESSION_TIMEOUT_S, Commits, Consumer
 from streams.course import Course, Event
 from streams.filing import Filer, idle_tick
 from streams.inbox import Inbox
@@ -34,6 +34,7 @@ from streams.kafka import Cluster
 from streams.keeper import Keeper
 from streams.learning.model import model_of
 from streams.localstore import TableStore
+from streams.login import client_options, faust_credentials
 from streams.metrics import Metrics
 from streams.outbox import Outbox
 from streams.output import UNUSABLE
@@ -44,10 +45,8 @@ from streams.shard import Incidents, Shard
 from streams.tally import Tally
 from streams.topics import INCIDENTS, SHARDS
 
-SESSION_TIMEOUT_S: Final = 10.0  # a worker that is not heard of for so long has lost its partitions
-COMMIT_S: Final = 1.0
 WAKE_S: Final = 10.0
-ANSWER_S: Final = 5.0
+STEADY_S: Final = 0.1
 HEARTBEAT_S: Final = 3.0
 REBALANCE_TIMEOUT_S: Final = 20.0
 CRASH_TIMEOUT_S: Final = 10.0  # for Faust to end in good order once it has given up
@@ -67,27 +66,6 @@ class Stream(Protocol):
         """Give messages with their place."""
 
 
-class _Consumer(Protocol):
-    """What is used of Faust's consumer."""
-
-    _committed_offset: dict[TP, int | None]
-
-    def assignment(self) -> set[TP]:
-        """Give the partitions of this worker."""
-
-    def topic_partitions(self, topic: str) -> int | None:
-        """Count the partitions of a topic; None where it is not known."""
-
-    async def highwaters(self, *partitions: TP) -> dict[TP, int]:
-        """Ask Kafka where partitions end."""
-
-    async def seek_wait(self, partitions: dict[TP, int]) -> None:
-        """Let messages come from offsets on; raises KafkaError. `seek` would race with the thread that fetches."""
-
-    async def _commit(self, offsets: dict[TP, int]) -> bool:
-        """Commit; says whether it was taken."""
-
-
 class _Partition:
     """Where the messages of one partition come from."""
 
@@ -98,6 +76,10 @@ class _Partition:
     def is_steady(self) -> bool:
         """Say whether partitions stay with whom they are."""
         return self._worker.is_steady()
+
+    async def is_ours(self) -> bool:
+        """Say whether nobody else can have it."""
+        return await self._worker.is_ours(self._tp)
 
     async def first_at(self, offset: int) -> int | None:
         """Find the first message at an offset or after it; None where there is none. Raises KafkaError, TimeoutError."""
@@ -148,7 +130,7 @@ class Worker:
         self._reading: asyncio.Future[None] | None = None
         self.on_stopping: Callable[[], None] = lambda: None
         self._open: dict[TP, Inbox | Keeper] = {}
-        self._committed: dict[TP, int] = {}
+        self._commits = Commits(lambda: self.consumer, self._open)
         self._empty: set[TP] = set()  # source partitions without a message, where shards know that
         self._rules = metrics.timed(build(settings))
         self._filing = Desks(self._rules, self._context)  # says what is filed where, and knows nothing
@@ -175,13 +157,17 @@ class Worker:
         os._exit(UNUSABLE)
 
     @property
-    def consumer(self) -> _Consumer:
+    def consumer(self) -> Consumer:
         """The consumer of all partitions."""
-        return cast("_Consumer", self.app.consumer)
+        return cast("Consumer", self.app.consumer)
 
     def is_steady(self) -> bool:
         """Say whether partitions stay with whom they are, and tables are whole."""
         return not (self.app.rebalancing or self.app.in_recovery)
+
+    async def is_ours(self, tp: TP) -> bool:
+        """Say whether nobody else can have a partition."""
+        return await self._commits.is_ours(tp)
 
     # Agents
 
@@ -190,8 +176,10 @@ class Worker:
         tp: TP | None = None
         try:
             async for event in stream.noack().events():
-                if tp is None:
-                    tp = TP(topic, event.message.partition)
+                tp = TP(topic, event.message.partition)
+                if (desk := self._open.get(tp)) is None:
+                    while not self.is_steady():  # noqa: ASYNC110 - Faust has no event for it
+                        await asyncio.sleep(STEADY_S)
                     desk = await open_for(tp)
                     desk.start()
                     self._open[tp] = desk
@@ -201,9 +189,13 @@ class Worker:
             await self._break_off(error)
             await asyncio.Event().wait()
         finally:
-            if tp is not None and (opened := self._open.pop(tp, None)) is not None:
-                self._committed.pop(tp, None)
-                await opened.close()
+            if tp is not None:
+                await self._close(tp)
+
+    async def _close(self, tp: TP) -> None:
+        if (desk := self._open.pop(tp, None)) is not None:
+            self._commits.forget(tp)
+            await desk.close()
 
     async def _inbox(self, tp: TP) -> Inbox:
         shards = self._stream.shards
@@ -252,20 +244,11 @@ class Worker:
     # What is done
 
     async def _commit_on(self) -> None:
-        """Commit what is done, as our desks know it; Faust takes for done what it threw away, and what was refused."""
+        """Commit what is done from time to time."""
         while True:
             await asyncio.sleep(COMMIT_S)
             if self.is_steady():
-                await self._commit()
-
-    async def _commit(self) -> None:
-        if not self._open:
-            return
-        assigned = self.consumer.assignment()
-        done = {tp: desk.done for tp, desk in self._open.items() if tp in assigned}
-        news = {tp: offset for tp, offset in done.items() if offset != self._committed.get(tp)}
-        if news and await self.consumer._commit(news):  # noqa: SLF001 - `commit` knows only what it is told by messages
-            self._committed.update(news)
+                await self._commits.commit()
 
     async def _wake(self) -> None:
         """Have the last message of a source partition again where none comes: what is quiet must be known to be."""
@@ -296,7 +279,10 @@ class Worker:
             self._reading = asyncio.ensure_future(read_on(recovery, self.consumer))
 
     async def _let_go(self, *_: object, **_more: object) -> None:
-        """Have no flush under way when another worker takes a partition over, and what is done committed."""
+        """Have no flush under way when another worker takes a partition over, and what is done committed.
+
+        Where that is not taken, another has had the partitions: what this worker knows of them is not built upon.
+        """
         try:
             async with asyncio.timeout(REVOKE_TIMEOUT_S):
                 for keeper in [each for each in self._open.values() if isinstance(each, Keeper)]:
@@ -304,18 +290,20 @@ class Worker:
         except TimeoutError as error:
             _log.error("a flush has not ended in %d s: it might come after another worker's", REVOKE_TIMEOUT_S)
             await self._break_off(error)
-        await self._commit_soon()
+        if not await self._is_kept():
+            for tp in list(self._open):
+                await self._close(tp)
 
     async def _stopping(self, *_: object, **_more: object) -> None:
         self.on_stopping()
-        await self._commit_soon()
+        await self._is_kept()
 
-    async def _commit_soon(self) -> None:
+    async def _is_kept(self) -> bool:
         try:
-            async with asyncio.timeout(ANSWER_S):
-                await self._commit()
-        except Exception as error:  # noqa: BLE001 - Kafka is away, or Faust has given up: then it is done again
+            return await self._commits.commit_all()
+        except Exception as error:  # noqa: BLE001 - Faust has given up: then it is done again
             _log.info("not committed: %s", error)
+            return False
 
     async def _break_off(self, error: BaseException) -> None:
         """Give up: state that could not be stored must not be built upon."""
@@ -374,33 +362,3 @@ class Worker:
             self._outbox = Outbox(self._client, {**roles, "rejected": topics.rejected})
             await self._outbox.start()
         return self._outbox
-
-
-def client_options(cluster: Cluster) -> dict[str, Any]:
-    """Say how aiokafka's clients connect."""
-    credentials = cluster.credentials
-    login = {
-        "sasl_mechanism": credentials.mechanism,
-        "sasl_plain_username": credentials.username,
-        "sasl_plain_password": credentials.password.reveal() if credentials.password else None,
-    }
-    return {
-        "bootstrap_servers": list(cluster.bootstrap),
-        "client_id": "rolehawk",
-        "security_protocol": credentials.security_protocol,
-        "ssl_context": credentials.tls,
-        **(login if credentials.mechanism else {}),
-    }
-
-
-def faust_credentials(cluster: Cluster) -> Any:  # noqa: ANN401 - None, or one of two types
-    """Say how Faust's clients log in."""
-    credentials = cluster.credentials
-    if credentials.mechanism is not None:
-        return faust.SASLCredentials(
-            username=credentials.username,
-            password=credentials.password.reveal() if credentials.password else None,
-            mechanism=SASLMechanism(credentials.mechanism),
-            ssl_context=credentials.tls,
-        )
-    return None if credentials.tls is None else faust.SSLCredentials(context=credentials.tls)

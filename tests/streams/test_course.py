@@ -25,6 +25,10 @@ class Log:
         """Say whether partitions stay with whom they are."""
         return self.steady
 
+    async def is_ours(self) -> bool:
+        """Nobody else has it."""
+        return True
+
     async def first_at(self, offset: int) -> int | None:
         """Say what comes next; raises KafkaError where Kafka is away."""
         if not self.answers:

@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import Awaitable, Iterable, Iterator
 from typing import NamedTuple
 
+import pytest
+
 from models.rows import Row
 from streams.course import Course
-from streams.keeper import Keeper
+from streams.keeper import Keeper, LostError
 from streams.outbox import StateRow
 from streams.shard import Outgoing
 
@@ -40,6 +42,7 @@ class Log:
         self.seen: list[int] = []
         self.sought: list[int] = []
         self.stored: list[int] = []
+        self.has_it = True
 
     def apply(self, offset: int, _data: bytes) -> list[Outgoing]:
         """Write an offset down."""
@@ -76,6 +79,10 @@ class Log:
     def is_steady(self) -> bool:
         """Nothing changes hands."""
         return True
+
+    async def is_ours(self) -> bool:
+        """Say so while nobody else has it."""
+        return self.has_it
 
     async def first_at(self, offset: int) -> int | None:
         """Say what comes next."""
@@ -182,5 +189,24 @@ def test_a_flush_is_waited_for_before_partitions_change_hands() -> None:
         assert flush.done()
         assert log.stored == [0]
         await keeper.close()
+
+    asyncio.run(work())
+
+
+def test_what_another_worker_may_have_is_neither_told_nor_stored() -> None:
+    """A process that stood still may have lost its partition: it applies no more, and breaks off a flush that waited."""
+
+    async def work() -> None:
+        log = Log()
+        keeper = keeper_of(log)
+        await keeper.take(Given(0))
+        log.has_it = False
+        await keeper.take(Given(1))
+        with pytest.raises(LostError, match="partition 0"):
+            await keeper.flush()
+        await keeper.close()
+        assert log.seen == [0]
+        assert log.stored == []
+        assert keeper.done == 0
 
     asyncio.run(work())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from models.settings import parse_settings
 from streams.broker import Broker
 from streams.filing import decode_filed
 from streams.kafka import Cluster
-from streams.worker import client_options, faust_credentials
+from streams.login import client_options, faust_credentials
 from tests.conftest import SharedBroker
 from tests.stream import COMMAND, DEADLINE_S, Json, Sameness, StreamUnderTest, records_in, replayed, sameness, wait_for
 
@@ -306,6 +307,27 @@ def test_a_second_worker_joins_and_leaves(stream: StreamUnderTest, trail: Trail)
     assert second.stop() == 0
     stream.complete(trail.records)
     stream.wait_until_done()
+    assert sameness(stream.findings().values()) == trail.findings
+
+
+@pytest.mark.long
+def test_a_worker_that_stood_still_tells_nothing_more(stream: StreamUnderTest, trail: Trail) -> None:
+    """Suspended in mid-stream until another has done all, it wakes: what it still had at hand is not told, and it goes on."""
+    stream.send(trail.records)
+    first = stream.start("a")
+    wait_for(lambda: len(stream.findings()) > 3, stream.logs)
+    first.process.send_signal(signal.SIGSTOP)
+    second = stream.start("b")
+    stream.complete(trail.records)
+    stream.wait_until_done()
+    ends = stream.ends("findings")
+    first.process.send_signal(signal.SIGCONT)
+    wait_for(lambda: "member_id was not recognized" in first.log.read_text(), stream.logs)
+    assert second.stop() == 0
+    stream.complete(trail.records)
+    stream.wait_until_done()
+    assert not first.has_ended()
+    assert stream.ends("findings") == ends
     assert sameness(stream.findings().values()) == trail.findings
 
 
