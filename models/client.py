@@ -37,7 +37,8 @@ class Client(Struct, frozen=True, gc=False):
 
 # The console's own hosts, as a whole: "console.amazonaws.com", "console.ec2.amazonaws.com", never a part of a word.
 _CONSOLE_HOST = re.compile(
-    r"(?:[a-z0-9-]+\.)*(?:console|signin)(?:\.[a-z0-9-]+)*\.(?:amazonaws\.com(?:\.cn)?|aws\.amazon\.com)"
+    r"(?:[a-z0-9-]+\.)*(?:console|signin)(?:\.[a-z0-9-]+)*\.(?:amazonaws(?:-us-gov)?\.com|amazonaws(?:\.com)?\.cn"
+    r"|aws\.amazon\.com)"
 )
 _CONSOLE_CLIENT = re.compile(
     r"(?:S3Console|EC2ConsoleFrontend|AWS-Console|AWSConsole)(?:[-/ ,]|$)|AWS (?:Console|Signin)(?: |,|$)"

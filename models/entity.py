@@ -96,8 +96,13 @@ def account_of(arn: str) -> str | None:
 
 def partition_of(region: str | None) -> str:
     """Name the partition that a region lies in."""
-    region = region or ""
-    return "aws-cn" if region.startswith("cn-") else "aws-us-gov" if region.startswith("us-gov-") else "aws"
+    return _PARTITIONS.get((region or "").rsplit("-", 2)[0], "aws")
+
+
+_PARTITIONS: Final = {  # by what stands before a region's direction and number
+    "cn": "aws-cn", "us-gov": "aws-us-gov", "us-iso": "aws-iso", "us-isob": "aws-iso-b", "eu-isoe": "aws-iso-e",
+    "us-isof": "aws-iso-f", "eusc-de": "aws-eusc",
+}  # fmt: skip
 
 
 def is_console_service(invoked_by: str) -> bool:
@@ -154,10 +159,10 @@ def role_facts(role_arn: str) -> int:
 def identify(identity: UserIdentity, source_address: str | None) -> Actor | None:
     """Decide which entity an event's userIdentity stands for, or None where it names nobody.
 
-    A missing ``type`` is inferred from the ARN, a missing ARN from account and name.
+    A ``type`` that is missing or new to us is inferred from the ARN, a missing ARN from account and name.
     """
-    kind = identity.type or _inferred_type(identity)
     arn = identity.arn or ""
+    kind = identity.type if identity.type in _TYPES else _inferred_type(identity) or identity.type
     if kind in ("AssumedRole", "Unknown", "Role") and (":assumed-role/" in arn or _issuer_arn(identity)):
         return _role_session(identity)
     match kind:
@@ -206,8 +211,15 @@ def _from_the_rest(identity: UserIdentity, source_address: str | None) -> Actor 
     return _service(_service_name(source_address))
 
 
+# All that AWS documents, "Unknown" apart: what that stands for, the ARN may tell.
+_TYPES: Final = frozenset({
+    "Root", "IAMUser", "AssumedRole", "Role", "FederatedUser", "Directory", "AWSAccount", "AWSService",
+    "IdentityCenterUser", "SAMLUser", "WebIdentityUser",
+})  # fmt: skip
+
+
 def _inferred_type(identity: UserIdentity) -> str | None:
-    """Infer a missing type from the ARN."""
+    """Infer a type from the ARN."""
     arn = identity.arn or ""
     for mark, kind in _TYPE_MARKS:
         if mark in arn:
@@ -221,8 +233,12 @@ _TYPE_MARKS: Final = (
 
 
 def _issuer_arn(identity: UserIdentity) -> str | None:
-    context = identity.session_context
-    return context.session_issuer.arn if context and context.session_issuer else None
+    """Name the role that issued a session: by its ARN, else by account and name."""
+    issuer = identity.session_context.session_issuer if identity.session_context else None
+    if issuer is None or issuer.arn or issuer.type not in ("Role", None):
+        return issuer.arn if issuer else None
+    account, name = issuer.account_id or identity.account_id, issuer.user_name
+    return f"arn:aws:iam::{account}:role/{name}" if account and name and name not in HIDDEN else None
 
 
 def _subject(identity: UserIdentity) -> str | None:
@@ -252,7 +268,7 @@ def _role_session(identity: UserIdentity) -> Actor:
         role_arn, session_name = issuer.arn, arn.rpartition("/")[2]
     else:
         derived, session_name = role_of_session(arn)
-        role_arn = issuer.arn if issuer and issuer.arn else derived
+        role_arn = (issuer.arn if issuer else None) or derived or _issuer_arn(identity) or ""
     role, path = bare_arn(role_arn)
     if session_name is None:
         session_name = (identity.principal_id or "").partition(":")[2] or "unnamed"

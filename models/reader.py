@@ -40,7 +40,13 @@ _LAST = re.compile(r"Delete|Detach|Remove")
 # Lambda and CloudFront append an API version to the name: AddPermission20150331v2, CreateDistribution2020_05_31.
 _VERSION = re.compile(r"(?<=[a-z])\d{4}_?\d{2}_?\d{2}(?:v\d+)?$")
 
-_DENIALS: Final = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "UnauthorizedException"})
+# Each service has its own word for no, after a prefix or none: Client.UnauthorizedOperation (EC2), AuthorizationError (SNS),
+# VpceAccessDenied (an endpoint's policy), NotAuthorized (errors common to all). Cognito's NotAuthorizedException is no such
+# word: an app's user mistyped a password.
+_DENIALS: Final = frozenset({
+    "AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "UnauthorizedException", "UnauthorizedAccess",
+    "AuthorizationError", "AuthorizationErrorException", "NotAuthorized", "VpceAccessDenied", "ForbiddenException",
+})  # fmt: skip
 _LISTING = re.compile(r"List|Describe|GetAccount|GetCredentialReport|Search")
 _INSTANCE: Final = int(Facts.INSTANCE_SESSION_NAME)
 _DENIED: Final = int(Facts.DENIED)
@@ -143,9 +149,9 @@ class EventReader:
         has_parameters = self._asked_for is None or key in self._asked_for
         api = Api(source, name, rank, key, has_parameters, number_of(key, SLOTS))
         facts = int(Facts.LISTING) if _LISTING.match(name) else 0
-        if error_code is not None and error_code.removeprefix("Client.") in _DENIALS:
+        if error_code is not None and error_code.rpartition(".")[2] in _DENIALS:
             facts |= Facts.DENIED
-        is_plain = event_type == "AwsApiCall" and from_console is None
+        is_plain = event_type == "AwsApiCall" and from_console is None and source != SIGN_IN_SERVICE
         call = Call(api, facts, is_plain, has_parameters or error_code is not None, *what)
         if sum(len(each) for each in what if isinstance(each, str)) <= MAX_CACHED_TEXT:
             _keep(self._calls, what, call)

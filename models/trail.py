@@ -26,8 +26,8 @@ MAX_DEPTH: Final = 4  # envelopes in envelopes
 
 # Where records follow one another: the keys of lists, and what one element holds the next document under.
 _LISTS: Final = ("Records", "Events", "Messages", "logEvents")
-_TEXTS: Final = ("CloudTrailEvent", "Message", "Body", "body", "message", "eventJson")
-_OBJECTS: Final = ("detail", "eventData", "Sns", "_source")
+_TEXTS: Final = ("CloudTrailEvent", "Message", "Body", "body", "message", "eventJson", "eventData", "_raw", "original")
+_OBJECTS: Final = ("detail", "Sns", "_source", "event", "result")
 _RECORD_KEYS: Final = frozenset({"eventName", "eventTime", "userIdentity"})
 _DIGEST_KEYS: Final = frozenset({"digestStartTime", "digestEndTime", "logFiles"})
 

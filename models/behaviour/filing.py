@@ -177,7 +177,7 @@ def _key_created(event: Event) -> Deed | None:
 
 def _key_switched(event: Event) -> Deed | None:
     request = event.request()
-    act = _SWITCHES.get(request.get("status"))
+    act = _SWITCHES.get(text_of(request.get("status")))
     name, key_id = text_of(request.get("userName")), text_of(request.get("accessKeyId"))
     return None if act is None else _key(event, name, key_id, act)
 
@@ -187,7 +187,7 @@ def _key_deleted(event: Event) -> Deed | None:
     return _key(event, text_of(request.get("userName")), text_of(request.get("accessKeyId")), "deleted")
 
 
-_SWITCHES: Final[dict[object, Act]] = {"Active": "enabled", "Inactive": "disabled"}
+_SWITCHES: Final[dict[str | None, Act]] = {"Active": "enabled", "Inactive": "disabled"}
 
 
 def _key(event: Event, user_name: str | None, key_id: str | None, act: Act) -> Deed | None:

@@ -21,12 +21,12 @@ from msgspec import Struct
 
 from models.grants.cells import Element
 from models.grants.conditions import Clause, read_test
-from models.grants.match import EVERYTHING, Glob, TooComplexError, glob
+from models.grants.match import EVERYTHING, STAR, Glob, TooComplexError, glob
 
 MAX_CHARACTERS: Final = 262_144
 MAX_STATEMENTS: Final = 1_000
 MAX_PATTERNS: Final = 12_000  # of one document: the shortest take four characters each
-MAX_PATTERN: Final = 2_048  # characters of one
+MAX_PATTERN: Final = 2_048  # characters that a text must have to match one: no ARN has more
 MAX_TESTS: Final = 2_000
 
 MASK: Final = "HIDDEN_DUE_TO_SECURITY_REASONS"
@@ -179,13 +179,11 @@ class _Reader:
         where = f"{pointer}/{'Not' if negative else ''}{name}"
         texts = self._texts(fields[f"{'not' if negative else ''}{name.lower()}"], where)
         patterns = [self._pattern(text, at, folds=folds, has_variables=has_variables) for at, text in texts]
-        return Element(tuple(dict.fromkeys(patterns)), negative)
+        return Element(tuple(dict.fromkeys(each for each in patterns if not _is_beyond_any_arn(each))), negative)
 
     def _pattern(self, text: str, pointer: str, *, folds: bool, has_variables: bool) -> Glob:
         if text == MASK:  # stars are a mask only where they are the whole document; here they match everything
             raise PolicyError(pointer, "masked in the record")
-        if len(text) > MAX_PATTERN:
-            raise PolicyError(pointer, f"longer than {MAX_PATTERN:,} characters")
         self._patterns += 1
         if self._patterns > MAX_PATTERNS:
             raise PolicyError(pointer, f"more than {MAX_PATTERNS:,} patterns in one document")
@@ -268,6 +266,11 @@ class _Reader:
                     continue
             chosen[folded] = (str(name), at, each)
         return iter(chosen.values())
+
+
+def _is_beyond_any_arn(pattern: Glob) -> bool:
+    """Say whether what a pattern matches is longer than any ARN: it grants and denies nothing, and costs much to compare."""
+    return len(pattern.tokens) > MAX_PATTERN and sum(token != STAR for token in pattern.tokens) > MAX_PATTERN
 
 
 class Named(NamedTuple):

@@ -1,8 +1,9 @@
 """Lineage: who issued whom, so that a finding about a session names the person or machine at the root.
 
 An edge leads from what was issued (a session, a key) back to who issued it. Edges come from AssumeRole and its like,
-SwitchRole, GetSessionToken, GetFederationToken and CreateAccessKey; a cross-account call stands in two accounts' trails,
-and the caller's own record is the better one. Where AWS services issue, there is no edge: such a session is a root.
+AssumeRoot, SwitchRole, GetSessionToken, GetFederationToken and CreateAccessKey; a cross-account call stands in two
+accounts' trails, and the caller's own record is the better one. Where AWS services issue, there is no edge: such a session
+is a root.
 GetSigninToken issues nobody new: the console session that it opens bears the name of the session that asked for it.
 Source: AWS STS API reference; AWS CloudTrail user guide, "Logging IAM and AWS STS API calls".
 """
@@ -14,7 +15,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from models.entity import Actor, role_of_session
+from models.entity import Actor, account_of, partition_of, role_of_session
 from models.event import Event, api_key
 from models.finding import Who, who
 from models.record import text_of
@@ -156,6 +157,18 @@ def _role(event: Event, actor: Actor, issuer: Who) -> Edge | None:
     return _temporary(event, session, request, response, issuer, is_weak=actor.type == "account")
 
 
+def _assumed_root(event: Event, actor: Actor, issuer: Who) -> Edge | None:
+    """Read AssumeRoot: the management account acts as a member's root, which then bears the key that was issued."""
+    request = event.request()
+    target = text_of(request.get("targetPrincipal")) or ""
+    if (account := account_of(target) or target) == "":
+        return None
+    root = f"arn:{partition_of(event.call.aws_region)}:iam::{account}:root"
+    return _temporary(
+        event, root, request, event.response(), issuer, is_by_key_alone=True, is_weak=actor.type == "account"
+    )
+
+
 def _session_token(event: Event, actor: Actor, issuer: Who) -> Edge | None:
     return _temporary(event, actor.session_arn, event.request(), event.response(), issuer, is_by_key_alone=True)
 
@@ -231,6 +244,7 @@ _READERS: Final[dict[str, _Reader]] = {
     api_key("sts.amazonaws.com", "AssumeRole"): _role,
     api_key("sts.amazonaws.com", "AssumeRoleWithSAML"): _role,
     api_key("sts.amazonaws.com", "AssumeRoleWithWebIdentity"): _role,
+    api_key("sts.amazonaws.com", "AssumeRoot"): _assumed_root,
     api_key("sts.amazonaws.com", "GetSessionToken"): _session_token,
     api_key("sts.amazonaws.com", "GetFederationToken"): _federation_token,
     api_key("signin.amazonaws.com", "SwitchRole"): _switch,

@@ -29,6 +29,8 @@ TABLE = [
     Row("console.amazonaws.com", "console", Facts.CONSOLE_CLIENT, "console"),
     Row("console.ec2.amazonaws.com", "console", Facts.CONSOLE_CLIENT, "console"),
     Row("eu-west-1.console.aws.amazon.com", "console", Facts.CONSOLE_CLIENT, "console"),
+    Row("console.amazonaws.cn", "console", Facts.CONSOLE_CLIENT, "console"),
+    Row("console.amazonaws-us-gov.com", "console", Facts.CONSOLE_CLIENT, "console"),
     Row("signin.amazonaws.com", "console", Facts.CONSOLE_CLIENT, "console"),
     Row("[S3Console/0.4, aws-internal/3 aws-sdk-java/1.12.488 Linux/5.10.192 OpenJDK_64-Bit_Server_VM/25.372-b08]", "console", Facts.CONSOLE_CLIENT, "console"),
     Row("S3Console/0.4, aws-internal/3 aws-sdk-java/1.11.1030 Linux/5.4.238", "console", Facts.CONSOLE_CLIENT, "console"),

@@ -262,7 +262,9 @@ def test_any_field_can_be_missing_or_odd(detector: Kind) -> None:
 def spoil(original: Json) -> Iterator[Json]:
     """Give a record once for each field at any depth: without it, and with something odd in its place."""
     for path in paths(original):
-        odd: tuple[Any, ...] = (..., "", "x" * 300) if isinstance(lookup(original, path), str) else (..., None, {}, [])
+        odd: tuple[Any, ...] = (
+            (..., "", "x" * 300, ["x"]) if isinstance(lookup(original, path), str) else (..., None, {}, [])
+        )
         for value in odd:
             spoilt = copy.deepcopy(original)
             parent = lookup(spoilt, path[:-1])

@@ -37,6 +37,16 @@ def actor(identity: Json, address: str | None = None) -> Actor:
         ),
         ({"arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/web/s"}, f"arn:aws:iam::{ACCOUNT}:role/web", "role", "s"),
         ({"type": "Unknown", "arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/web/s"}, f"arn:aws:iam::{ACCOUNT}:role/web", "role", "s"),
+        ({"type": "unknown", "arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/web/s"}, f"arn:aws:iam::{ACCOUNT}:role/web", "role", "s"),
+        ({"type": "Machine", "arn": f"arn:aws:iam::{ACCOUNT}:root"}, f"arn:aws:iam::{ACCOUNT}:root", "root", "no-key"),
+        (
+            {"type": "AssumedRole", "accountId": ACCOUNT, "principalId": "AROAEXAMPLE:s", "sessionContext": {"sessionIssuer": {"type": "Role", "userName": "web"}}},
+            f"arn:aws:iam::{ACCOUNT}:role/web", "role", "s",
+        ),
+        (
+            {"type": "AssumedRole", "arn": f"arn:aws-cn:sts::{ACCOUNT}:assumed-role/web/s", "sessionContext": {"sessionIssuer": {"type": "Role", "accountId": ACCOUNT, "userName": "web"}}},
+            f"arn:aws-cn:iam::{ACCOUNT}:role/web", "role", "s",
+        ),
         (user("erin"), f"arn:aws:iam::{ACCOUNT}:user/erin", "user", "AKIAEXAMPLE000000001"),
         ({"type": "IAMUser", "arn": f"arn:aws:iam::{ACCOUNT}:user/ops/erin"}, f"arn:aws:iam::{ACCOUNT}:user/erin", "user", "no-key"),
         ({"type": "IAMUser", "accountId": ACCOUNT, "userName": "erin"}, f"arn:aws:iam::{ACCOUNT}:user/erin", "user", "no-key"),
@@ -74,7 +84,10 @@ def test_every_type(identity: Json, arn: str, kind: str, session: str) -> None:
 @pytest.mark.parametrize(
     "identity",
     [{}, {"type": "IAMUser"}, {"type": "IAMUser", "accountId": ACCOUNT, "userName": "HIDDEN_DUE_TO_SECURITY_REASONS"},
-     {"type": "Directory"}, {"type": "Unknown", "principalId": "x", "accountId": ACCOUNT}, {"type": "SAMLUser"}, {"type": "FederatedUser"}, {"type": "AWSAccount"}, {"type": "AWSService"}],
+     {"type": "Directory"}, {"type": "Machine"}, {"type": "Unknown", "principalId": "x", "accountId": ACCOUNT},
+     {"type": "AssumedRole", "accountId": ACCOUNT, "sessionContext": {"sessionIssuer": {"type": "Role", "userName": "HIDDEN_DUE_TO_SECURITY_REASONS"}}},
+     {"type": "AssumedRole", "accountId": ACCOUNT, "sessionContext": {"sessionIssuer": {"type": "IAMUser", "userName": "erin"}}},
+     {"type": "SAMLUser"}, {"type": "FederatedUser"}, {"type": "AWSAccount"}, {"type": "AWSService"}],
 )  # fmt: skip
 def test_nobody(identity: Json) -> None:
     """An identity that names nobody is nobody, and no error."""

@@ -111,6 +111,12 @@ def test_a_missing_event_id_is_the_records_hash() -> None:
         "UnauthorizedOperation",
         "Client.UnauthorizedOperation",
         "UnauthorizedException",
+        "Client.UnauthorizedAccess",
+        "Server.UnauthorizedOperation",
+        "AuthorizationError",
+        "NotAuthorized",
+        "VpceAccessDenied",
+        "ForbiddenException",
     ],
 )
 def test_denials(code: str) -> None:
@@ -118,9 +124,19 @@ def test_denials(code: str) -> None:
     assert read(record("GetObject", None, errorCode=code)).is_denied
 
 
-@pytest.mark.parametrize("code", ["NoSuchEntityException", "Client.DryRunOperation", "ThrottlingException", None])
+@pytest.mark.parametrize(
+    "code",
+    [
+        "NoSuchEntityException",
+        "Client.DryRunOperation",
+        "ThrottlingException",
+        "NotAuthorizedException",
+        "Client.",
+        None,
+    ],
+)
 def test_other_errors_are_no_denials(code: str | None) -> None:
-    """Not found, throttled and a successful dry run are no denials."""
+    """Not found, throttled, a successful dry run and an app's user with a wrong password (Cognito) are no denials."""
     assert not read(record("GetObject", None, errorCode=code)).is_denied
 
 

@@ -90,6 +90,11 @@ FORMS = {
     "LookupEvents": json.dumps({"Events": [looked_up(each) for each in RECORDS]}, indent=4),
     "LookupEvents in lines": lines([looked_up(each) for each in RECORDS]),
     "CloudTrail Lake": lines([{"eventData": each} for each in RECORDS]),
+    "CloudTrail Lake, the record as text": lines([{"eventData": text(each)} for each in RECORDS]),
+    "Beats in a search index": lines(
+        [{"_source": {"event": {"kind": "event", "original": text(each)}}} for each in RECORDS]
+    ),
+    "a search in Splunk": lines([{"preview": False, "offset": 0, "result": {"_raw": text(each)}} for each in RECORDS]),
     "a search index": lines([{"_index": "trail", "_source": each} for each in RECORDS]),
     "CloudWatch Logs": text({"logEvents": [{"id": "1", "message": text(each)} for each in RECORDS]}),
     "forms mixed in lines": lines(

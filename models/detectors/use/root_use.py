@@ -25,7 +25,8 @@ class RootUse(Detector[BehaviourState], frozen=True, kw_only=True):
     attack: ClassVar[tuple[str, ...]] = ("T1078.004",)
     chain_stage: ClassVar[ChainStage | None] = "initial access"
     known_gaps: ClassVar[str] = (
-        "Actions of centrally managed root access (sts:AssumeRoot) appear as the task's session."
+        "A task of centrally managed root access (sts:AssumeRoot) is found as root's own; who began it is its origin, where "
+        "the management account's trail is read too."
     )
     runbook: ClassVar[str] = (
         "Root is for the few tasks that only root can do. Find out who holds its credentials and whether this was such a "

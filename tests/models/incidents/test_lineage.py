@@ -23,6 +23,7 @@ from tests.records import (
     raise_fault,
     record,
     role,
+    root,
     rules,
     run,
     service,
@@ -129,6 +130,20 @@ def test_a_machine_issued_by_a_service_is_a_root() -> None:
     on_behalf = assumed({**user("anna"), "invokedBy": "cloudformation.amazonaws.com"}, "web", "x", None, 90)
     assert origins([*visit("web", "x", 100), on_behalf]) == [user("anna")["arn"]]
     assert run([assumed(service("ec2.amazonaws.com"), "web", "x", None, 1)]).incidents.lineage.edges == {}
+
+
+@pytest.mark.parametrize("target", [ACCOUNT, f"arn:aws:iam::{ACCOUNT}:root"])
+def test_assume_root(target: str) -> None:
+    """A member's root in a central task leads back to who began it in the management account; root by itself does not."""
+    begun = record(
+        "AssumeRoot", role("AWSReservedSSO_Ops_0123456789abcdef", "anna@example.com", account=OTHER_ACCOUNT), 0,
+        eventSource=STS, recipientAccountId=OTHER_ACCOUNT, requestParameters={"targetPrincipal": target},
+        responseElements={"credentials": {"accessKeyId": "ASIAEXAMPLE0000000RR"}},
+    )  # fmt: skip
+    task, own = (record("DeleteBucketPolicy", root(key), 5) for key in ("ASIAEXAMPLE0000000RR", "ASIAEXAMPLE0000000SS"))
+    (found,), (other,) = (findings([begun, each], only="root-use") for each in (task, own))
+    assert found.actor.origin == session_arn("AWSReservedSSO_Ops_0123456789abcdef", "anna@example.com", OTHER_ACCOUNT)
+    assert other.actor.origin == f"arn:aws:iam::{ACCOUNT}:root"
 
 
 def test_switch_role() -> None:

@@ -128,7 +128,16 @@ def test_limits_are_settings() -> None:
     assert len(findings(burst(3), only=NAME, toml=toml)) == 1
 
 
-@pytest.mark.parametrize(("region", "partition"), [("us-gov-west-1", "aws-us-gov"), ("cn-north-1", "aws-cn")])
+@pytest.mark.parametrize(
+    ("region", "partition"),
+    [
+        ("us-gov-west-1", "aws-us-gov"),
+        ("cn-north-1", "aws-cn"),
+        ("us-isob-east-1", "aws-iso-b"),
+        ("eusc-de-east-1", "aws-eusc"),
+        ("us-east-1", "aws"),
+    ],
+)
 def test_failures_and_the_success_are_one_identity_in_every_partition(region: str, partition: str) -> None:
     """A failure bears no ARN, so its partition is the region's."""
     success = user("erin", key=None)

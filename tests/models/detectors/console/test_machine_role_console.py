@@ -52,6 +52,7 @@ MARKERS: dict[str, Json] = {
     "sign-in token": record(
         "GetSigninToken", VISITOR, 10, **SIGN_IN, responseElements={"GetSigninToken": "Success", "credentials": {}}
     ),
+    "sign-in token, as a call": record("GetSigninToken", VISITOR, 10, eventSource="signin.amazonaws.com"),
 }
 
 POSITIVE = [instance_call(), MARKERS["console flag"]]
