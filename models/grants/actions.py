@@ -231,6 +231,6 @@ def _folded(action: Action) -> str:
 
 
 def _open(arn: str) -> str:
-    """Turn an ARN's ``${Partition}`` into aws and all its other blanks into stars."""
+    """Turn an ARN's ``${Partition}`` into aws, and all its other blanks into patterns for any name."""
     pieces = arn.replace("${Partition}", "aws").split("${")
-    return pieces[0] + "".join(f"*{piece.partition('}')[2]}" for piece in pieces[1:])
+    return pieces[0] + "".join(f"?*{piece.partition('}')[2]}" for piece in pieces[1:])

@@ -17,9 +17,9 @@ from models.finding import Severity
 from models.grants.actions import Index, find, takes_every
 from models.grants.allowed import Holding
 from models.grants.cells import Element
-from models.grants.holding import Piece, is_denied, pieces
-from models.grants.limits import narrows_resources, services_passed_to
-from models.grants.wildcards import PASS_ROLE, is_every_action, is_wild, passes_any_role
+from models.grants.holding import PASS_ROLE, Piece, is_denied, pieces
+from models.grants.limits import narrows_resources
+from models.grants.wildcards import denies_service, is_every_action, is_wild, passes_any_role
 
 
 class Way(NamedTuple):
@@ -80,7 +80,6 @@ WAYS: Final = (
     Way((PASS_ROLE, "glue:UpdateJob", "glue:CreateTrigger"), _PASSED.format("a Glue job"), "glue.amazonaws.com"),
     Way((PASS_ROLE, "glue:CreateSession", "glue:RunStatement"), _PASSED.format("a Glue session"), "glue.amazonaws.com"),
     Way((PASS_ROLE, "cloudformation:CreateStack"), _PASSED.format("a stack"), "cloudformation.amazonaws.com"),
-    Way((PASS_ROLE, "cloudformation:UpdateStack"), _PASSED.format("a stack"), "cloudformation.amazonaws.com"),
     Way((PASS_ROLE, "cloudformation:CreateStackSet", "cloudformation:CreateStackInstances"), _PASSED.format("a stack set"), "cloudformation.amazonaws.com"),
     Way((PASS_ROLE, "cloudformation:UpdateStackSet"), _PASSED.format("a stack set"), "cloudformation.amazonaws.com"),
     Way((PASS_ROLE, "datapipeline:CreatePipeline", "datapipeline:PutPipelineDefinition"), _PASSED.format("a pipeline"), "datapipeline.amazonaws.com"),
@@ -103,15 +102,22 @@ WAYS: Final = (
     Way((PASS_ROLE, "batch:RegisterJobDefinition", "batch:SubmitJob"), _PASSED.format("a batch job"), "ecs-tasks.amazonaws.com"),
     Way((PASS_ROLE, "bedrock-agentcore:CreateCodeInterpreter", "bedrock-agentcore:StartCodeInterpreterSession", "bedrock-agentcore:InvokeCodeInterpreter"), _PASSED.format("a code interpreter"), "bedrock-agentcore.amazonaws.com"),
     Way(("lambda:UpdateFunctionCode",), "changes what any function does, and so acts as its role"),
-    Way(("lambda:UpdateFunctionConfiguration", "lambda:PublishLayerVersion"), "puts code of its own into any function"),
+    Way(("lambda:UpdateFunctionConfiguration",), "puts a layer of its own, from whatever account, into any function"),
     Way(("glue:UpdateDevEndpoint",), "puts a key of its own on any Glue endpoint"),
     Way(("sagemaker:CreatePresignedNotebookInstanceUrl",), "opens any notebook, and so acts as its role"),
+    Way(("cloudformation:UpdateStack",), "changes any stack by that stack's own role"),
     Way(("cloudformation:CreateChangeSet", "cloudformation:ExecuteChangeSet"), "changes any stack by that stack's own role"),
     Way(("ec2:ModifyInstanceAttribute", "ec2:StopInstances", "ec2:StartInstances"), "changes what any instance runs as it starts"),
     Way(("ec2:CreateLaunchTemplateVersion", "ec2:ModifyLaunchTemplate"), "changes what new instances run"),
     Way(("ec2-instance-connect:SendSSHPublicKey", "ec2:DescribeInstances"), "signs in to any instance, and so acts as its role"),
     Way(("ecs:ExecuteCommand", "ecs:DescribeTasks"), "runs commands in any container, and so acts as its role"),
     Way(("sagemaker:CreateNotebookInstanceLifecycleConfig", "sagemaker:StopNotebookInstance", "sagemaker:UpdateNotebookInstance", "sagemaker:StartNotebookInstance"), "runs code of its own in any notebook"),
+    Way(("ssm:SendCommand",), "runs commands on any instance, and so acts as its role"),
+    Way(("ssm:StartSession",), "signs in to any instance, and so acts as its role"),
+    Way(("sts:AssumeRole",), "assumes any role that trusts its account"),
+    Way(("codebuild:StartBuild",), "builds what it likes, as any project's role"),
+    Way(("codebuild:StartBuildBatch",), "builds what it likes, as any project's role"),
+    Way(("apprunner:UpdateService",), "has any App Runner service run what it likes"),
     Way(("bedrock-agentcore:StartCodeInterpreterSession", "bedrock-agentcore:InvokeCodeInterpreter"), "runs code as any code interpreter's role"),
 )  # fmt: skip
 
@@ -131,6 +137,8 @@ _MAKES: Final = (
     "update",
 )
 
+
+_DOCUMENT: Final = ":document/"  # of SSM: what is run, and not where
 
 _ALL: Final = tuple(dict.fromkeys(permission.lower() for way in WAYS for permission in way.permissions))
 _BY_PIECE: Final = Index(list(_ALL))
@@ -209,18 +217,20 @@ def _gives(piece: Piece, named: frozenset[str], permission: str, service: str | 
 
 def _on_every(piece: Piece, permission: str) -> bool:
     action = find(permission)
-    return action is not None and any(takes_every(pattern, action) for pattern in piece.resources.patterns)
+    things = [each for each in piece.resources.patterns if _DOCUMENT not in each.text]
+    return action is not None and any(takes_every(pattern, action) for pattern in things)
 
 
 def _passes_to(piece: Piece, service: str | None) -> bool:
-    passed_to = services_passed_to(piece.statement)
-    if passed_to is None:
+    if piece.passed_to is None:
         return not narrows_resources(piece.statement)
-    return service is None or any(pattern.matches(service) for pattern in passed_to)
+    return service is None or any(pattern.matches(service) for pattern in piece.passed_to)
 
 
 def _is_everything(piece: Piece) -> bool:
-    if piece.actions.is_not or not is_wild(piece.resources) or piece.denied or narrows_resources(piece.statement):
+    if piece.actions.is_not or not is_wild(piece.resources) or narrows_resources(piece.statement):
+        return False
+    if any(denies_service(each, "iam") for each in piece.denied):  # or all that is left is worth having
         return False
     return any(is_every_action(pattern) for pattern in piece.actions.patterns)
 

@@ -8,13 +8,18 @@ left is never too little.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from models.grants.allowed import Holding
 from models.grants.cells import Element
 from models.grants.document import Policy, Statement
+from models.grants.limits import services_passed_to
 from models.grants.match import Glob, TooComplexError, contains, intersects, shared
+
+PASS_ROLE: Final = "iam:passrole"  # noqa: S105 - an action
 
 
 class Piece(Struct, frozen=True):
@@ -25,18 +30,22 @@ class Piece(Struct, frozen=True):
     actions: Element
     resources: Element
     denied: tuple[Element, ...] = ()  # actions that are denied on every resource
+    passed_to: tuple[Glob, ...] | None = None  # the services that roles can be passed to; None for any
     is_latent: bool = False  # wholly taken away
 
 
 def pieces(holding: Holding) -> Iterator[Piece]:
     """Split what an entity's policies allow into pieces; what is wholly taken away is marked as latent."""
-    denies = list(_denies(holding))
+    every_deny = list(_denies(holding))
+    denies = [each for each in every_deny if not each.tests]
     everywhere = tuple(each.actions for each in denies if _is_everything(each.resources))
+    spared = next(filter(None, map(_services_spared, every_deny)), None)
     for place, policy in enumerate(holding.policies):
         for statement in policy.statements:
             if not statement.is_allow or statement.principals is not None:
                 continue
-            whole = Piece(place, statement, statement.actions, statement.resources, everywhere)
+            passed_to = services_passed_to(statement) or spared
+            whole = Piece(place, statement, statement.actions, statement.resources, everywhere, passed_to)
             if not denies and holding.boundary is None:
                 yield whole
             else:
@@ -53,8 +62,15 @@ def _denies(holding: Holding) -> Iterator[Statement]:
     documents = (*holding.policies, *([holding.boundary] if holding.boundary else ()))
     for policy in documents:
         for each in policy.statements:
-            if not each.is_allow and not each.tests and each.principals is None:
+            if not each.is_allow and each.principals is None:
                 yield each
+
+
+def _services_spared(deny: Statement) -> tuple[Glob, ...] | None:
+    """Give the services to which a Deny of passing any role to all others still lets roles be passed."""
+    if not _matches(deny.actions, PASS_ROLE) or not _is_everything(deny.resources):
+        return None
+    return services_passed_to(deny)
 
 
 def _bounded(whole: Piece, boundary: Policy | None) -> Iterator[Piece]:
@@ -75,7 +91,8 @@ def _bounded(whole: Piece, boundary: Policy | None) -> Iterator[Piece]:
         actions = _cut(whole.actions, each.actions)
         resources = _cut(whole.resources, each.resources)
         if actions.patterns and resources.patterns:
-            left.append(_replaced(whole, actions, resources))
+            kept_out = (*whole.denied, Element(each.actions.patterns)) if each.actions.is_not else whole.denied
+            left.append(replace(whole, actions=actions, resources=resources, denied=kept_out))
     yield from left or [_replaced(whole, whole.actions, whole.resources, is_latent=True)]
 
 
@@ -88,8 +105,12 @@ def _undenied(piece: Piece, denies: list[Statement]) -> Iterator[Piece]:
         yield _replaced(piece, piece.actions, piece.resources, is_latent=gone)
         return
     kept: dict[Element, list[Glob]] = {}
-    gone_patterns: list[Glob] = []
-    for pattern in piece.actions.patterns:
+    spared = piece.actions
+    for each in denies:
+        if each.actions.is_not and _is_everything(each.resources):
+            spared = _cut(spared, Element(each.actions.patterns))
+    gone_patterns = [pattern for pattern in piece.actions.patterns if not _meet(Element((pattern,)), spared)]
+    for pattern in spared.patterns:
         resources: Element | None = piece.resources
         for each in denies:
             if resources is not None and _within(Element((pattern,)), each.actions):
@@ -170,4 +191,4 @@ def _is_everything(element: Element) -> bool:
 
 
 def _replaced(piece: Piece, actions: Element, resources: Element, *, is_latent: bool = False) -> Piece:
-    return Piece(piece.policy, piece.statement, actions, resources, piece.denied, is_latent)
+    return replace(piece, actions=actions, resources=resources, is_latent=is_latent)
