@@ -82,18 +82,20 @@ def _bounded(whole: Piece, boundary: Policy | None) -> Iterator[Piece]:
     if any(_within(whole.actions, each.actions) and _within(whole.resources, each.resources) for each in allows):
         yield whole
         return
-    if whole.actions.is_not or whole.resources.is_not:
-        is_left = any(_meet(whole.actions, each.actions) and _meet(whole.resources, each.resources) for each in allows)
-        yield whole if is_left else _replaced(whole, whole.actions, whole.resources, is_latent=True)
+    meeting = [each for each in allows if _meet(whole.actions, each.actions) and _meet(whole.resources, each.resources)]
+    if whole.resources.is_not or (whole.actions.is_not and any(each.actions.is_not for each in meeting)):
+        yield replace(whole, is_latent=not meeting)
         return
-    left: list[Piece] = []
-    for each in allows:
-        actions = _cut(whole.actions, each.actions)
+    for each in meeting:
+        kept_out = tuple(Element(one.patterns) for one in (whole.actions, each.actions) if one.is_not)
+        actions = _cut(each.actions, whole.actions) if whole.actions.is_not else _cut(whole.actions, each.actions)
         resources = _cut(whole.resources, each.resources)
         if actions.patterns and resources.patterns:
-            kept_out = (*whole.denied, Element(each.actions.patterns)) if each.actions.is_not else whole.denied
-            left.append(replace(whole, actions=actions, resources=resources, denied=kept_out))
-    yield from left or [_replaced(whole, whole.actions, whole.resources, is_latent=True)]
+            yield replace(whole, actions=actions, resources=resources, denied=whole.denied + kept_out)
+    gone = whole.actions.patterns if not whole.actions.is_not else ()
+    gone = tuple(each for each in gone if not any(_meet(Element((each,)), allow.actions) for allow in meeting))
+    if gone or not meeting:
+        yield replace(whole, actions=Element(gone) if gone else whole.actions, is_latent=True)
 
 
 def _undenied(piece: Piece, denies: list[Statement]) -> Iterator[Piece]:

@@ -25,6 +25,7 @@ _ACCOUNT_ID = re.compile(r"\b[0-9]{12}\b")
 _CALLERS_ACCOUNT: Final = frozenset({"aws:principalaccount", "aws:principalarn"})
 _ORGANISATION_KEYS: Final = frozenset({"aws:principalorgid", "aws:principalorgpaths"})
 _ORGANISATION = re.compile(r"org(?:anization)?[:/][^:/]*(?:[:/](?:(?:project|pipeline)(?:[:/])?)?)?")
+_SUBJECTS: Final = ("repo:", "project_path:", "system:serviceaccount:", "organization:")  # what subjects begin with
 _EXTERNAL_ID: Final = "sts:externalid"
 # Identity providers for the public: their applications are told apart by the audience, their users by no one.
 _PUBLIC_PROVIDERS: Final = {
@@ -113,8 +114,8 @@ def _denies_all_of(deny: Statement, statement: Statement) -> bool:
     """Say whether a Deny is about all that an Allow allows, and about everybody but those whom it spares."""
     if deny.is_allow or deny.principals is None or deny.actions.is_not or deny.resources.is_not:
         return False
-    if not deny.principals.is_not and not any(pattern.is_everything for pattern in deny.principals.patterns):
-        return False
+    if any(pattern.is_everything for pattern in deny.principals.patterns) == deny.principals.is_not:
+        return False  # of somebody alone, or of nobody
     try:
         return all(
             any(contains(outer, inner) for outer in theirs.patterns)
@@ -128,7 +129,7 @@ def _denies_all_of(deny: Statement, statement: Statement) -> bool:
 def _spares_only_named(deny: Statement) -> bool:
     """Say whether a Deny leaves only callers whom it names: in NotPrincipal, or in its conditions."""
     if deny.principals is not None and deny.principals.is_not:
-        return not deny.tests and not any(pattern.is_everything for pattern in deny.principals.patterns)
+        return not deny.tests
     return denies_other_callers(deny)
 
 
@@ -219,6 +220,8 @@ def _names_no_workload(pattern: Glob) -> bool:
     if STAR not in pattern.tokens:
         return False
     prefix = pattern.prefix
+    if any(kind.startswith(prefix) for kind in _SUBJECTS):
+        return True
     if prefix.startswith(("repo:", "project_path:")):
         return not prefix.partition("/")[2]
     if (organisation := _ORGANISATION.match(prefix)) is not None:  # Terraform Cloud, Buildkite, CircleCI
