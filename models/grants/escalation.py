@@ -9,6 +9,7 @@ the way needs. Holding everything (W1) is no escalation; there is nothing left t
 
 from __future__ import annotations
 
+import re
 from typing import Final, NamedTuple
 
 from msgspec import Struct
@@ -19,6 +20,7 @@ from models.grants.allowed import Holding
 from models.grants.cells import Element
 from models.grants.holding import PASS_ROLE, Piece, is_denied, pieces
 from models.grants.limits import narrows_resources
+from models.grants.match import Glob, glob
 from models.grants.wildcards import denies_service, is_every_action, is_wild, passes_any_role
 
 
@@ -138,6 +140,9 @@ _MAKES: Final = (
 )
 
 
+# What is worth as much on one's own user as on any other.
+_ON_ONESELF: Final = frozenset({"iam:AttachUserPolicy", "iam:PutUserPolicy", "iam:DeleteUserPermissionsBoundary"})
+_ONESELF: Final = re.compile(r"arn:[^:]*:iam::[^:]*:user/(?:\*/?)?\$\{aws:username\}", re.IGNORECASE)
 _DOCUMENT: Final = ":document/"  # of SSM: what is run, and not where
 
 _ALL: Final = tuple(dict.fromkeys(permission.lower() for way in WAYS for permission in way.permissions))
@@ -217,8 +222,18 @@ def _gives(piece: Piece, named: frozenset[str], permission: str, service: str | 
 
 def _on_every(piece: Piece, permission: str) -> bool:
     action = find(permission)
-    things = [each for each in piece.resources.patterns if _DOCUMENT not in each.text]
+    if permission in _ON_ONESELF and any(_ONESELF.fullmatch(each.text) for each in piece.resources.patterns):
+        return True
+    documents = [each for each in piece.resources.patterns if _DOCUMENT in each.text]
+    if permission == "ssm:SendCommand" and not any(_runs_anything(each) for each in documents):
+        return False
+    things = [each for each in piece.resources.patterns if each not in documents]
     return action is not None and any(takes_every(pattern, action) for pattern in things)
+
+
+def _runs_anything(document: Glob) -> bool:
+    name = glob(document.text.partition(_DOCUMENT)[2])
+    return any(name.matches(script) for script in ("AWS-RunShellScript", "AWS-RunPowerShellScript"))
 
 
 def _passes_to(piece: Piece, service: str | None) -> bool:

@@ -8,6 +8,7 @@ left is never too little.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import prod
 from typing import Final
 
 from msgspec import Struct
@@ -19,6 +20,7 @@ from models.grants.document import Policy, Statement
 from models.grants.limits import services_passed_to
 from models.grants.match import Glob, TooComplexError, contains, intersects, shared
 
+MAX_PRODUCT: Final = 60_000  # of the lengths of two lists of patterns; beyond it a Deny's NotAction takes nothing off
 PASS_ROLE: Final = "iam:passrole"  # noqa: S105 - an action
 
 
@@ -109,7 +111,7 @@ def _undenied(piece: Piece, denies: list[Statement]) -> Iterator[Piece]:
     kept: dict[Element, list[Glob]] = {}
     spared = piece.actions
     for each in denies:
-        if each.actions.is_not and _is_everything(each.resources):
+        if each.actions.is_not and _is_everything(each.resources) and _is_cheap(spared, each.actions):
             spared = _cut(spared, Element(each.actions.patterns))
     gone_patterns = [pattern for pattern in piece.actions.patterns if not _meet(Element((pattern,)), spared)]
     for pattern in spared.patterns:
@@ -125,6 +127,15 @@ def _undenied(piece: Piece, denies: list[Statement]) -> Iterator[Piece]:
         yield _replaced(piece, Element(tuple(patterns)), resources)
     if gone_patterns:
         yield _replaced(piece, Element(tuple(gone_patterns)), piece.resources, is_latent=True)
+
+
+def _is_cheap(one: Element, other: Element) -> bool:
+    """Say whether two lists of patterns are worth intersecting: by the tokens of those that are neither plain nor all."""
+    lengths = (
+        sum(len(pattern.tokens) for pattern in each.patterns if not (pattern.is_literal or pattern.is_everything))
+        for each in (one, other)
+    )
+    return prod(lengths) <= MAX_PRODUCT
 
 
 def _spared(resources: Element, denied: Element) -> Element | None:

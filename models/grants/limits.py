@@ -27,6 +27,9 @@ _CIRCUMSTANCES: Final = frozenset({
     "aws:username", "aws:viaawsservice", "aws:vpcsourceip", "aws:chatbotsourcearn", "sts:externalid",
     "ec2:region", "s3:authtype", "s3:signatureage", "s3:signatureversion", "s3:tlsversion", "s3:x-amz-content-sha256",
     "sts:rolesessionname", "sts:sourceidentity", "aws:sourceinstancearn", "ec2:sourceinstancearn", "lambda:sourcefunctionarn",
+    "aws:sourceaccount", "aws:sourcearn", "aws:sourceorgid", "aws:sourceorgpaths", "aws:sourceowner", "aws:sourcevpcarn",
+    "aws:vpceaccount", "aws:vpceorgid", "aws:vpceorgpaths", "kms:calleraccount", "s3:x-amz-acl", "s3:max-keys",
+    "s3:x-amz-server-side-encryption", "s3:x-amz-server-side-encryption-aws-kms-key-id", "s3:x-amz-storage-class",
 })  # fmt: skip
 _CALLERS_TAG: Final = "aws:principaltag/"
 
@@ -48,9 +51,10 @@ _IDS: Final = frozenset({
     "aws:vpceorgid",
 })  # fmt: skip
 _ID_PATHS: Final = frozenset({"aws:principalorgpaths", "aws:sourceorgpaths", "aws:vpceorgpaths"})  # an id comes first
-_ARNS: Final = frozenset({"aws:principalarn", "aws:sourcearn", "s3:dataaccesspointarn"})
+_ARNS: Final = frozenset({"aws:principalarn", "aws:sourcearn", "aws:sourcevpcarn", "s3:dataaccesspointarn"})
 _OF_AN_ACCOUNT = re.compile(r"arn:[^:]*:[^:]*:[^:]*:(?:[0-9]{12}|\$\{aws:ResourceAccount\})(?:[:*?]|$)", re.IGNORECASE)
 _OF_A_BUCKET = re.compile(r"arn:[^:]*:s3:[^:]*:[^:]*:[^*?]")  # no two buckets have one name, whoever's they are
+_NAMELESS: Final = ("null", "unknown")  # families of tests that name no value
 _WIDEST: Final = {4: 8, 6: 32}  # prefix lengths; wider blocks are anybody's (as S3 has it, "The meaning of public")
 PASSED_TO_SERVICE: Final = "iam:passedtoservice"
 _ANY_SERVICE: Final = glob("?*.amazonaws.com")
@@ -58,7 +62,7 @@ _ANY_SERVICE: Final = glob("?*.amazonaws.com")
 
 def names_values(clause: Clause) -> bool:
     """Say whether a clause holds only for values that it names: no negation, no absent key, no pattern for everything."""
-    if clause.is_negated or clause.if_exists or clause.quantifier == "all" or clause.family == "null":
+    if clause.is_negated or clause.if_exists or clause.quantifier == "all" or clause.family in _NAMELESS:
         return False
     if clause.family in ("text", "folded text"):
         return bool(clause.patterns) and not any(_is_open(each, clause.key) for each in clause.patterns)
