@@ -18,7 +18,7 @@ from models.finding import Severity
 from models.grants.conditions import Clause
 from models.grants.document import Policy, Statement, named
 from models.grants.limits import denies_other_callers, names_callers, names_values, narrows_callers
-from models.grants.match import STAR, Glob, TooComplexError, contains
+from models.grants.match import STAR, Glob, TooComplexError, contains, glob
 
 _ACCOUNT = re.compile(r"^(?:arn:[a-z-]+:(?:iam|sts)::)?([0-9]{12})(?::|$)")
 _ACCOUNT_ID = re.compile(r"\b[0-9]{12}\b")
@@ -222,8 +222,8 @@ def _names_no_workload(pattern: Glob) -> bool:
     prefix = pattern.prefix
     if any(kind.startswith(prefix) for kind in _SUBJECTS):
         return True
-    if prefix.startswith(("repo:", "project_path:")):
-        return not prefix.partition("/")[2]
+    if prefix.startswith(("repo:", "project_path:")):  # GitHub's newer subjects have ids in them: repo:org@*/app@*
+        return not glob(pattern.text.replace("@*/", "/")).prefix.partition("/")[2]
     if (organisation := _ORGANISATION.match(prefix)) is not None:  # Terraform Cloud, Buildkite, CircleCI
         return organisation.end() == len(prefix)
     if prefix.startswith("system:serviceaccount:"):

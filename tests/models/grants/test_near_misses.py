@@ -83,11 +83,21 @@ def test_a_public_policy_that_is_denied_wholly_is_latent() -> None:
     assert rules(bucket("*", against(EVERYBODY))) == {"W8": "low"}
 
 
-@pytest.mark.parametrize("subject", ["r*", "repo:*", "system:*", "organization:*"])
-def test_a_subject_that_is_not_even_a_whole_kind_is_wide(subject: str) -> None:
-    """W10: the beginning of what every subject begins with names no workload."""
-    given = trust({"Federated": GITHUB}, "sts:AssumeRoleWithWebIdentity", StringLike={SUB: subject})
-    assert rules(given) == {"W10": "high"}
+@pytest.mark.parametrize(
+    ("fires", "quiet"),
+    [
+        ("r*", "repo:org/app:*"),
+        ("repo:org@*", "repo:org@*/app@*:ref:refs/heads/main"),
+        ("repo:org@*/*", "repo:org@1/app@2:*"),
+        ("system:*", "system:serviceaccount:app:*"),
+        ("organization:*", "organization:org:project:app:workspace:*"),
+    ],
+)
+def test_subjects(fires: str, quiet: str) -> None:
+    """W10: what every subject begins with names no workload, nor does the organisation; ids may be left open."""
+    web = {"Federated": GITHUB}, "sts:AssumeRoleWithWebIdentity"
+    assert rules(trust(*web, StringLike={SUB: fires})) == {"W10": "high"}
+    assert rules(trust(*web, StringLike={SUB: quiet})) == {}
 
 
 @pytest.mark.parametrize(
