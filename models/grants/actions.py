@@ -149,10 +149,9 @@ def takes_every(resource: Glob, action: Action) -> bool:
     parts = resource.text.split(":", 5)
     if len(parts) < 6:
         return any(surely_contains(resource, known.types[place]) for place in action.types)
-    if not glob(parts[2]).matches(action.service):
-        return False
-    names = glob(parts[5])
-    return any(surely_contains(names, glob(known.types[place].text.split(":", 5)[-1])) for place in action.types)
+    service_in, names = glob(parts[2]), glob(parts[5])
+    kinds = (known.types[place].text.split(":", 5) for place in action.types)
+    return any(service_in.matches(kind[2]) and surely_contains(names, glob(kind[-1])) for kind in kinds)
 
 
 def _matching(pattern: Glob) -> Iterator[tuple[Action | None, int]]:
@@ -231,6 +230,6 @@ def _folded(action: Action) -> str:
 
 
 def _open(arn: str) -> str:
-    """Turn an ARN's ``${Partition}`` into aws and all its other blanks into stars."""
+    """Turn an ARN's ``${Partition}`` into aws, and all its other blanks into patterns for any name."""
     pieces = arn.replace("${Partition}", "aws").split("${")
-    return pieces[0] + "".join(f"*{piece.partition('}')[2]}" for piece in pieces[1:])
+    return pieces[0] + "".join(f"?*{piece.partition('}')[2]}" for piece in pieces[1:])

@@ -9,6 +9,7 @@ the way needs. Holding everything (W1) is no escalation; there is nothing left t
 
 from __future__ import annotations
 
+import re
 from typing import Final, NamedTuple
 
 from msgspec import Struct
@@ -17,9 +18,10 @@ from models.finding import Severity
 from models.grants.actions import Index, find, takes_every
 from models.grants.allowed import Holding
 from models.grants.cells import Element
-from models.grants.holding import Piece, is_denied, pieces
-from models.grants.limits import narrows_resources, services_passed_to
-from models.grants.wildcards import PASS_ROLE, is_every_action, is_wild, passes_any_role
+from models.grants.holding import PASS_ROLE, Piece, is_denied, pieces
+from models.grants.limits import narrows_resources
+from models.grants.match import Glob, glob
+from models.grants.wildcards import denies_service, is_every_action, is_wild, passes_any_role
 
 
 class Way(NamedTuple):
@@ -69,6 +71,10 @@ WAYS: Final = (
     Way((PASS_ROLE, "ec2:RunInstances"), _PASSED.format("an instance"), "ec2.amazonaws.com"),
     Way((PASS_ROLE, "ec2:RequestSpotInstances"), _PASSED.format("an instance"), "ec2.amazonaws.com"),
     Way((PASS_ROLE, "ec2:AssociateIamInstanceProfile"), _PASSED.format("a running instance"), "ec2.amazonaws.com"),
+    Way((PASS_ROLE, "ec2:ReplaceIamInstanceProfileAssociation"), _PASSED.format("a running instance"), "ec2.amazonaws.com"),
+    Way((PASS_ROLE, "elasticmapreduce:RunJobFlow"), _PASSED.format("a cluster's instances"), "ec2.amazonaws.com"),
+    Way((PASS_ROLE, "emr-serverless:CreateApplication", "emr-serverless:StartJobRun"), _PASSED.format("a Spark job"), "emr-serverless.amazonaws.com"),
+    Way((PASS_ROLE, "scheduler:CreateSchedule"), _PASSED.format("a schedule"), "scheduler.amazonaws.com"),
     Way((PASS_ROLE, "lambda:CreateFunction", "lambda:InvokeFunction"), _PASSED.format("a function"), "lambda.amazonaws.com"),
     Way((PASS_ROLE, "lambda:CreateFunction", "lambda:CreateEventSourceMapping"), _PASSED.format("a function"), "lambda.amazonaws.com"),
     Way((PASS_ROLE, "lambda:CreateFunction", "lambda:AddPermission"), _PASSED.format("a function"), "lambda.amazonaws.com"),
@@ -80,7 +86,6 @@ WAYS: Final = (
     Way((PASS_ROLE, "glue:UpdateJob", "glue:CreateTrigger"), _PASSED.format("a Glue job"), "glue.amazonaws.com"),
     Way((PASS_ROLE, "glue:CreateSession", "glue:RunStatement"), _PASSED.format("a Glue session"), "glue.amazonaws.com"),
     Way((PASS_ROLE, "cloudformation:CreateStack"), _PASSED.format("a stack"), "cloudformation.amazonaws.com"),
-    Way((PASS_ROLE, "cloudformation:UpdateStack"), _PASSED.format("a stack"), "cloudformation.amazonaws.com"),
     Way((PASS_ROLE, "cloudformation:CreateStackSet", "cloudformation:CreateStackInstances"), _PASSED.format("a stack set"), "cloudformation.amazonaws.com"),
     Way((PASS_ROLE, "cloudformation:UpdateStackSet"), _PASSED.format("a stack set"), "cloudformation.amazonaws.com"),
     Way((PASS_ROLE, "datapipeline:CreatePipeline", "datapipeline:PutPipelineDefinition"), _PASSED.format("a pipeline"), "datapipeline.amazonaws.com"),
@@ -88,11 +93,12 @@ WAYS: Final = (
     Way((PASS_ROLE, "codebuild:CreateProject", "codebuild:StartBuildBatch"), _PASSED.format("a build"), "codebuild.amazonaws.com"),
     Way((PASS_ROLE, "codebuild:UpdateProject", "codebuild:StartBuild"), _PASSED.format("a build"), "codebuild.amazonaws.com"),
     Way((PASS_ROLE, "codestar:CreateProject"), _PASSED.format("a project"), "codestar.amazonaws.com"),
-    Way((PASS_ROLE, "ecs:RegisterTaskDefinition", "ecs:RunTask"), _PASSED.format("a container"), "ecs-tasks.amazonaws.com"),
+    Way((PASS_ROLE, "ecs:RunTask"), _PASSED.format("a container"), "ecs-tasks.amazonaws.com"),
+    Way((PASS_ROLE, "ecs:RegisterContainerInstance", "ecs:StartTask"), _PASSED.format("a container"), "ecs-tasks.amazonaws.com"),
     Way((PASS_ROLE, "ecs:RegisterTaskDefinition", "ecs:StartTask"), _PASSED.format("a container"), "ecs-tasks.amazonaws.com"),
     Way((PASS_ROLE, "ecs:RegisterTaskDefinition", "ecs:CreateService"), _PASSED.format("a container"), "ecs-tasks.amazonaws.com"),
     Way((PASS_ROLE, "ecs:RegisterTaskDefinition", "ecs:UpdateService"), _PASSED.format("a container"), "ecs-tasks.amazonaws.com"),
-    Way((PASS_ROLE, "sagemaker:CreateNotebookInstance", "sagemaker:CreatePresignedNotebookInstanceUrl"), _PASSED.format("a notebook"), "sagemaker.amazonaws.com"),
+    Way((PASS_ROLE, "sagemaker:CreateNotebookInstance"), _PASSED.format("a notebook"), "sagemaker.amazonaws.com"),
     Way((PASS_ROLE, "sagemaker:CreateTrainingJob"), _PASSED.format("a training job"), "sagemaker.amazonaws.com"),
     Way((PASS_ROLE, "sagemaker:CreateProcessingJob"), _PASSED.format("a processing job"), "sagemaker.amazonaws.com"),
     Way((PASS_ROLE, "apprunner:CreateService"), _PASSED.format("an App Runner service"), "tasks.apprunner.amazonaws.com"),
@@ -101,17 +107,24 @@ WAYS: Final = (
     Way((PASS_ROLE, "ssm:StartAutomationExecution", "ssm:CreateDocument"), _PASSED.format("an automation"), "ssm.amazonaws.com"),
     Way((PASS_ROLE, "states:CreateStateMachine", "states:StartExecution"), _PASSED.format("a state machine"), "states.amazonaws.com"),
     Way((PASS_ROLE, "batch:RegisterJobDefinition", "batch:SubmitJob"), _PASSED.format("a batch job"), "ecs-tasks.amazonaws.com"),
-    Way((PASS_ROLE, "bedrock-agentcore:CreateCodeInterpreter", "bedrock-agentcore:StartCodeInterpreterSession", "bedrock-agentcore:InvokeCodeInterpreter"), _PASSED.format("a code interpreter"), "bedrock-agentcore.amazonaws.com"),
+    Way((PASS_ROLE, "bedrock-agentcore:CreateCodeInterpreter", "bedrock-agentcore:InvokeCodeInterpreter"), _PASSED.format("a code interpreter"), "bedrock-agentcore.amazonaws.com"),
     Way(("lambda:UpdateFunctionCode",), "changes what any function does, and so acts as its role"),
-    Way(("lambda:UpdateFunctionConfiguration", "lambda:PublishLayerVersion"), "puts code of its own into any function"),
+    Way(("lambda:UpdateFunctionConfiguration",), "puts a layer of its own, from whatever account, into any function"),
     Way(("glue:UpdateDevEndpoint",), "puts a key of its own on any Glue endpoint"),
     Way(("sagemaker:CreatePresignedNotebookInstanceUrl",), "opens any notebook, and so acts as its role"),
+    Way(("cloudformation:UpdateStack",), "changes any stack by that stack's own role"),
     Way(("cloudformation:CreateChangeSet", "cloudformation:ExecuteChangeSet"), "changes any stack by that stack's own role"),
     Way(("ec2:ModifyInstanceAttribute", "ec2:StopInstances", "ec2:StartInstances"), "changes what any instance runs as it starts"),
     Way(("ec2:CreateLaunchTemplateVersion", "ec2:ModifyLaunchTemplate"), "changes what new instances run"),
     Way(("ec2-instance-connect:SendSSHPublicKey", "ec2:DescribeInstances"), "signs in to any instance, and so acts as its role"),
     Way(("ecs:ExecuteCommand", "ecs:DescribeTasks"), "runs commands in any container, and so acts as its role"),
     Way(("sagemaker:CreateNotebookInstanceLifecycleConfig", "sagemaker:StopNotebookInstance", "sagemaker:UpdateNotebookInstance", "sagemaker:StartNotebookInstance"), "runs code of its own in any notebook"),
+    Way(("ssm:SendCommand",), "runs commands on any instance, and so acts as its role"),
+    Way(("ssm:StartSession",), "signs in to any instance, and so acts as its role"),
+    Way(("sts:AssumeRole",), "assumes any role that trusts its account"),
+    Way(("codebuild:StartBuild",), "builds what it likes, as any project's role"),
+    Way(("codebuild:StartBuildBatch",), "builds what it likes, as any project's role"),
+    Way(("apprunner:UpdateService",), "has any App Runner service run what it likes"),
     Way(("bedrock-agentcore:StartCodeInterpreterSession", "bedrock-agentcore:InvokeCodeInterpreter"), "runs code as any code interpreter's role"),
 )  # fmt: skip
 
@@ -131,6 +144,11 @@ _MAKES: Final = (
     "update",
 )
 
+
+# What is worth as much on one's own user as on any other.
+_ON_ONESELF: Final = frozenset({"iam:AttachUserPolicy", "iam:PutUserPolicy", "iam:DeleteUserPermissionsBoundary"})
+_ONESELF: Final = re.compile(r"arn:[^:]*:iam::[^:]*:user/(?:\*/?)?\$\{aws:username\}", re.IGNORECASE)
+_DOCUMENT: Final = ":document/"  # of SSM: what is run, and not where
 
 _ALL: Final = tuple(dict.fromkeys(permission.lower() for way in WAYS for permission in way.permissions))
 _BY_PIECE: Final = Index(list(_ALL))
@@ -209,18 +227,30 @@ def _gives(piece: Piece, named: frozenset[str], permission: str, service: str | 
 
 def _on_every(piece: Piece, permission: str) -> bool:
     action = find(permission)
-    return action is not None and any(takes_every(pattern, action) for pattern in piece.resources.patterns)
+    if permission in _ON_ONESELF and any(_ONESELF.fullmatch(each.text) for each in piece.resources.patterns):
+        return True
+    documents = [each for each in piece.resources.patterns if _DOCUMENT in each.text]
+    if permission == "ssm:SendCommand" and not any(_runs_anything(each) for each in documents):
+        return False
+    things = [each for each in piece.resources.patterns if each not in documents]
+    return action is not None and any(takes_every(pattern, action) for pattern in things)
+
+
+def _runs_anything(document: Glob) -> bool:
+    name = glob(document.text.partition(_DOCUMENT)[2])
+    return any(name.matches(script) for script in ("AWS-RunShellScript", "AWS-RunPowerShellScript"))
 
 
 def _passes_to(piece: Piece, service: str | None) -> bool:
-    passed_to = services_passed_to(piece.statement)
-    if passed_to is None:
+    if piece.passed_to is None:
         return not narrows_resources(piece.statement)
-    return service is None or any(pattern.matches(service) for pattern in passed_to)
+    return service is None or any(pattern.matches(service) for pattern in piece.passed_to)
 
 
 def _is_everything(piece: Piece) -> bool:
-    if piece.actions.is_not or not is_wild(piece.resources) or piece.denied or narrows_resources(piece.statement):
+    if piece.actions.is_not or not is_wild(piece.resources) or narrows_resources(piece.statement):
+        return False
+    if any(denies_service(each, "iam") for each in piece.denied):  # or all that is left is worth having
         return False
     return any(is_every_action(pattern) for pattern in piece.actions.patterns)
 

@@ -8,13 +8,20 @@ left is never too little.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import prod
+from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from models.grants.allowed import Holding
 from models.grants.cells import Element
 from models.grants.document import Policy, Statement
+from models.grants.limits import services_passed_to
 from models.grants.match import Glob, TooComplexError, contains, intersects, shared
+
+MAX_PRODUCT: Final = 60_000  # of the lengths of two lists of patterns; beyond it a Deny's NotAction takes nothing off
+PASS_ROLE: Final = "iam:passrole"  # noqa: S105 - an action
 
 
 class Piece(Struct, frozen=True):
@@ -25,18 +32,22 @@ class Piece(Struct, frozen=True):
     actions: Element
     resources: Element
     denied: tuple[Element, ...] = ()  # actions that are denied on every resource
+    passed_to: tuple[Glob, ...] | None = None  # the services that roles can be passed to; None for any
     is_latent: bool = False  # wholly taken away
 
 
 def pieces(holding: Holding) -> Iterator[Piece]:
     """Split what an entity's policies allow into pieces; what is wholly taken away is marked as latent."""
-    denies = list(_denies(holding))
+    every_deny = list(_denies(holding))
+    denies = [each for each in every_deny if not each.tests]
     everywhere = tuple(each.actions for each in denies if _is_everything(each.resources))
+    spared = next(filter(None, map(_services_spared, every_deny)), None)
     for place, policy in enumerate(holding.policies):
         for statement in policy.statements:
             if not statement.is_allow or statement.principals is not None:
                 continue
-            whole = Piece(place, statement, statement.actions, statement.resources, everywhere)
+            passed_to = services_passed_to(statement) or spared
+            whole = Piece(place, statement, statement.actions, statement.resources, everywhere, passed_to)
             if not denies and holding.boundary is None:
                 yield whole
             else:
@@ -53,8 +64,15 @@ def _denies(holding: Holding) -> Iterator[Statement]:
     documents = (*holding.policies, *([holding.boundary] if holding.boundary else ()))
     for policy in documents:
         for each in policy.statements:
-            if not each.is_allow and not each.tests and each.principals is None:
+            if not each.is_allow and each.principals is None:
                 yield each
+
+
+def _services_spared(deny: Statement) -> tuple[Glob, ...] | None:
+    """Give the services to which a Deny of passing any role to all others still lets roles be passed."""
+    if not _matches(deny.actions, PASS_ROLE) or not _is_everything(deny.resources):
+        return None
+    return services_passed_to(deny)
 
 
 def _bounded(whole: Piece, boundary: Policy | None) -> Iterator[Piece]:
@@ -66,17 +84,20 @@ def _bounded(whole: Piece, boundary: Policy | None) -> Iterator[Piece]:
     if any(_within(whole.actions, each.actions) and _within(whole.resources, each.resources) for each in allows):
         yield whole
         return
-    if whole.actions.is_not or whole.resources.is_not:
-        is_left = any(_meet(whole.actions, each.actions) and _meet(whole.resources, each.resources) for each in allows)
-        yield whole if is_left else _replaced(whole, whole.actions, whole.resources, is_latent=True)
+    meeting = [each for each in allows if _meet(whole.actions, each.actions) and _meet(whole.resources, each.resources)]
+    if whole.resources.is_not or (whole.actions.is_not and any(each.actions.is_not for each in meeting)):
+        yield replace(whole, is_latent=not meeting)
         return
-    left: list[Piece] = []
-    for each in allows:
-        actions = _cut(whole.actions, each.actions)
+    for each in meeting:
+        kept_out = tuple(Element(one.patterns) for one in (whole.actions, each.actions) if one.is_not)
+        actions = _cut(each.actions, whole.actions) if whole.actions.is_not else _cut(whole.actions, each.actions)
         resources = _cut(whole.resources, each.resources)
         if actions.patterns and resources.patterns:
-            left.append(_replaced(whole, actions, resources))
-    yield from left or [_replaced(whole, whole.actions, whole.resources, is_latent=True)]
+            yield replace(whole, actions=actions, resources=resources, denied=whole.denied + kept_out)
+    gone = whole.actions.patterns if not whole.actions.is_not else ()
+    gone = tuple(each for each in gone if not any(_meet(Element((each,)), allow.actions) for allow in meeting))
+    if gone or not meeting:
+        yield replace(whole, actions=Element(gone) if gone else whole.actions, is_latent=True)
 
 
 def _undenied(piece: Piece, denies: list[Statement]) -> Iterator[Piece]:
@@ -88,8 +109,12 @@ def _undenied(piece: Piece, denies: list[Statement]) -> Iterator[Piece]:
         yield _replaced(piece, piece.actions, piece.resources, is_latent=gone)
         return
     kept: dict[Element, list[Glob]] = {}
-    gone_patterns: list[Glob] = []
-    for pattern in piece.actions.patterns:
+    spared = piece.actions
+    for each in denies:
+        if each.actions.is_not and _is_everything(each.resources) and _is_cheap(spared, each.actions):
+            spared = _cut(spared, Element(each.actions.patterns))
+    gone_patterns = [pattern for pattern in piece.actions.patterns if not _meet(Element((pattern,)), spared)]
+    for pattern in spared.patterns:
         resources: Element | None = piece.resources
         for each in denies:
             if resources is not None and _within(Element((pattern,)), each.actions):
@@ -102,6 +127,15 @@ def _undenied(piece: Piece, denies: list[Statement]) -> Iterator[Piece]:
         yield _replaced(piece, Element(tuple(patterns)), resources)
     if gone_patterns:
         yield _replaced(piece, Element(tuple(gone_patterns)), piece.resources, is_latent=True)
+
+
+def _is_cheap(one: Element, other: Element) -> bool:
+    """Say whether two lists of patterns are worth intersecting: by the tokens of those that are neither plain nor all."""
+    lengths = (
+        sum(len(pattern.tokens) for pattern in each.patterns if not (pattern.is_literal or pattern.is_everything))
+        for each in (one, other)
+    )
+    return prod(lengths) <= MAX_PRODUCT
 
 
 def _spared(resources: Element, denied: Element) -> Element | None:
@@ -170,4 +204,4 @@ def _is_everything(element: Element) -> bool:
 
 
 def _replaced(piece: Piece, actions: Element, resources: Element, *, is_latent: bool = False) -> Piece:
-    return Piece(piece.policy, piece.statement, actions, resources, piece.denied, is_latent)
+    return replace(piece, actions=actions, resources=resources, is_latent=is_latent)

@@ -17,14 +17,15 @@ from msgspec import Struct
 from models.finding import Severity
 from models.grants.conditions import Clause
 from models.grants.document import Policy, Statement, named
-from models.grants.limits import denies_other_callers, names_values, narrows_callers
-from models.grants.match import STAR, Glob, TooComplexError, contains
+from models.grants.limits import denies_other_callers, names_callers, names_values, narrows_callers
+from models.grants.match import STAR, Glob, TooComplexError, contains, glob
 
 _ACCOUNT = re.compile(r"^(?:arn:[a-z-]+:(?:iam|sts)::)?([0-9]{12})(?::|$)")
 _ACCOUNT_ID = re.compile(r"\b[0-9]{12}\b")
 _CALLERS_ACCOUNT: Final = frozenset({"aws:principalaccount", "aws:principalarn"})
 _ORGANISATION_KEYS: Final = frozenset({"aws:principalorgid", "aws:principalorgpaths"})
 _ORGANISATION = re.compile(r"org(?:anization)?[:/][^:/]*(?:[:/](?:(?:project|pipeline)(?:[:/])?)?)?")
+_SUBJECTS: Final = ("repo:", "project_path:", "system:serviceaccount:", "organization:")  # what subjects begin with
 _EXTERNAL_ID: Final = "sts:externalid"
 # Identity providers for the public: their applications are told apart by the audience, their users by no one.
 _PUBLIC_PROVIDERS: Final = {
@@ -53,10 +54,15 @@ class Breach(Struct, frozen=True):
 
 
 def is_trust(policy: Policy) -> bool:
-    """Say whether a document with principals is a role's trust policy."""
-    return not any(statement.has_resource for statement in policy.statements) or any(
-        pattern.prefix.startswith("sts:") for statement in policy.statements for pattern in statement.actions.patterns
-    )
+    """Say whether a document with principals is a role's trust policy, or a grant of a key, which reads as one.
+
+    Without Resource other documents come too: a repository's policy has none.
+    """
+    services = {
+        pattern.prefix.partition(":")[0] for statement in policy.statements for pattern in statement.actions.patterns
+    }
+    has_resource = any(statement.has_resource for statement in policy.statements)
+    return "sts" in services or not (has_resource or services - {"", "kms"})
 
 
 def breaches(policy: Policy, statement: Statement, outside: Outside) -> Iterator[Breach]:
@@ -79,11 +85,15 @@ def breaches(policy: Policy, statement: Statement, outside: Outside) -> Iterator
 
 
 def _anybody(policy: Policy, statement: Statement, *, in_trust: bool) -> Iterator[Breach]:
-    if narrows_callers(statement) or any(_shuts_out(each, statement) for each in policy.statements):
+    denies = [each for each in policy.statements if _denies_all_of(each, statement)]
+    if narrows_callers(statement) or any(_spares_only_named(each) for each in denies):
         return
     words = "NotPrincipal allows everybody else" if statement.principals and statement.principals.is_not else (
         "Principal * is anybody, in any account"
     )  # fmt: skip
+    if any(not each.tests for each in denies):
+        yield Breach("W8", Severity.LOW, f"latent, for a Deny takes it away: {words}", "Take the Allow away.")
+        return
     if in_trust and any(each.key == _EXTERNAL_ID and names_values(each) for each in statement.tests):
         yield Breach(
             "W8",
@@ -100,14 +110,12 @@ def _anybody(policy: Policy, statement: Statement, *, in_trust: bool) -> Iterato
     )
 
 
-def _shuts_out(deny: Statement, statement: Statement) -> bool:
-    """Say whether a Deny leaves of an Allow only callers whom it names."""
-    if deny.is_allow or deny.principals is None or deny.principals.is_not or not denies_other_callers(deny):
+def _denies_all_of(deny: Statement, statement: Statement) -> bool:
+    """Say whether a Deny is about all that an Allow allows, and about everybody but those whom it spares."""
+    if deny.is_allow or deny.principals is None or deny.actions.is_not or deny.resources.is_not:
         return False
-    if not any(pattern.is_everything for pattern in deny.principals.patterns):
-        return False
-    if deny.actions.is_not or deny.resources.is_not:
-        return False
+    if any(pattern.is_everything for pattern in deny.principals.patterns) == deny.principals.is_not:
+        return False  # of somebody alone, or of nobody
     try:
         return all(
             any(contains(outer, inner) for outer in theirs.patterns)
@@ -116,6 +124,13 @@ def _shuts_out(deny: Statement, statement: Statement) -> bool:
         )
     except TooComplexError:
         return False
+
+
+def _spares_only_named(deny: Statement) -> bool:
+    """Say whether a Deny leaves only callers whom it names: in NotPrincipal, or in its conditions."""
+    if deny.principals is not None and deny.principals.is_not:
+        return not deny.tests
+    return denies_other_callers(deny)
 
 
 def _strangers(statement: Statement, outside: Outside) -> list[str]:
@@ -127,7 +142,7 @@ def _strangers(statement: Statement, outside: Outside) -> list[str]:
         if kind == "AWS" and (account := _ACCOUNT.match(name)) and account[1] not in outside.own:
             found[account[1]] = None
     if any(pattern.is_everything for pattern in principals):
-        for clause in filter(names_values, statement.tests):
+        for clause in filter(names_callers, statement.tests):
             if clause.key in _CALLERS_ACCOUNT:
                 accounts = (account for each in clause.patterns for account in _ACCOUNT_ID.findall(each.text))
                 found.update(dict.fromkeys(account for account in accounts if account not in outside.own))
@@ -138,7 +153,7 @@ def _strangers(statement: Statement, outside: Outside) -> list[str]:
 
 def _names_organisation(statement: Statement, outside: Outside) -> bool:
     return any(
-        each.key in _ORGANISATION_KEYS and names_values(each) and not _other_organisations(each, outside)
+        each.key in _ORGANISATION_KEYS and names_callers(each) and not _other_organisations(each, outside)
         for each in statement.tests
     )
 
@@ -205,8 +220,10 @@ def _names_no_workload(pattern: Glob) -> bool:
     if STAR not in pattern.tokens:
         return False
     prefix = pattern.prefix
-    if prefix.startswith(("repo:", "project_path:")):
-        return not prefix.partition("/")[2]
+    if any(kind.startswith(prefix) for kind in _SUBJECTS):
+        return True
+    if prefix.startswith(("repo:", "project_path:")):  # GitHub's newer subjects have ids in them: repo:org@*/app@*
+        return not glob(pattern.text.replace("@*/", "/")).prefix.partition("/")[2]
     if (organisation := _ORGANISATION.match(prefix)) is not None:  # Terraform Cloud, Buildkite, CircleCI
         return organisation.end() == len(prefix)
     if prefix.startswith("system:serviceaccount:"):

@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final, cast
 
+from msgspec.structs import replace
+
 from models.finding import Severity
 from models.grants.actions import (
     ALL_LEVELS,
@@ -31,8 +33,8 @@ from models.grants.actions import (
 from models.grants.allowed import Holding
 from models.grants.cells import Element
 from models.grants.document import Policy
-from models.grants.holding import Piece, is_denied, pieces
-from models.grants.limits import narrows_resources, services_passed_to
+from models.grants.holding import PASS_ROLE, Piece, is_denied, pieces
+from models.grants.limits import narrows_resources
 from models.grants.match import ANY, Glob, glob, surely_contains
 from models.grants.trust import Outside, breaches
 from models.grants.weakness import FIXES, Rule, Weakness, as_latent, joined, texts_of, weakness, why
@@ -40,7 +42,6 @@ from models.grants.weakness import FIXES, Rule, Weakness, as_latent, joined, tex
 MAX_COST: Final = 5_000  # names that one document's wildcards are held against; beyond it they count as anything
 
 CRITICAL_SERVICES: Final = frozenset({"iam", "sts", "organizations", "sso", "kms", "secretsmanager"})
-PASS_ROLE: Final = "iam:passrole"  # noqa: S105 - an action
 _ROLE: Final = glob("arn:aws:iam::*:role/?*")
 _COLON: Final = ord(":")
 _ANY_NAME: Final = glob("?*")
@@ -112,7 +113,7 @@ def passes_any_role(resources: Element) -> bool:
 
 def _judged(piece: Piece, budget: _Budget) -> Iterator[Weakness]:
     if piece.is_latent:
-        live = Piece(piece.policy, piece.statement, piece.actions, piece.resources)
+        live = replace(piece, denied=(), is_latent=False)
         for each in _judged(live, budget):
             yield as_latent(each)
         return
@@ -151,7 +152,7 @@ def _plain(piece: Piece, pattern: Glob, *, on_everything: bool) -> tuple[Rule, S
         return _unlisted(piece, pattern, on_everything=on_everything)
     if not action.has_resources or action.level == LIST or is_denied(piece, pattern.literal):
         return None
-    if pattern.literal == PASS_ROLE and services_passed_to(piece.statement) is not None:
+    if pattern.literal == PASS_ROLE and piece.passed_to is not None:
         return None
     if not on_everything and not _reaches_every(piece.resources, action):
         return None
@@ -256,7 +257,7 @@ def _not_action(piece: Piece) -> Iterator[Weakness]:
         service
         for service in ("iam", "organizations")
         if not any(surely_contains(pattern, glob(f"{service}:*")) for pattern in piece.actions.patterns)
-        and not any(_denies_service(denied, service) for denied in piece.denied)
+        and not any(denies_service(denied, service) for denied in piece.denied)
     ]
     is_wide = piece.resources.is_not or is_wild(piece.resources)
     severity = Severity.CRITICAL if stays and is_wide else Severity.HIGH
@@ -290,7 +291,7 @@ def _pass_role(piece: Piece) -> Iterator[Weakness]:
         texts = [] if any(pattern.matches(PASS_ROLE) for pattern in patterns) else [f"not:{p.text}" for p in patterns]
     else:
         texts = [each.text for each in patterns if each.matches(PASS_ROLE) and not is_every_action(each)]
-    if texts and services_passed_to(piece.statement) is None and not narrows_resources(piece.statement):
+    if texts and piece.passed_to is None and not narrows_resources(piece.statement):
         yield weakness(piece, "W7", Severity.HIGH, texts, PERMISSIONS,
                         "passes any role to any service: whoever holds this can have a service act as that role",
                         "Name the roles, and the service in a condition on iam:PassedToService.")  # fmt: skip
@@ -313,10 +314,11 @@ def _principals(place: int, policy: Policy, outside: Outside) -> Iterator[Weakne
 
 
 def _is_iam_denied(piece: Piece) -> bool:
-    return all(any(_denies_service(denied, service) for denied in piece.denied) for service in ("iam", "organizations"))
+    return all(any(denies_service(denied, service) for denied in piece.denied) for service in ("iam", "organizations"))
 
 
-def _denies_service(denied: Element, service: str) -> bool:
+def denies_service(denied: Element, service: str) -> bool:
+    """Say whether denied actions are all of a service's."""
     whole = glob(f"{service}:*")
     if denied.is_not:
         return all(not each.matches(f"{service}:x") and not each.prefix.startswith(f"{service}:") and each.is_literal
