@@ -259,7 +259,7 @@ def test_what_is_no_json_is_refused(content: bytes | None) -> None:
 
 def test_severities_have_one_spelling() -> None:
     """However another producer spells a severity, a page has it and a digest counts it."""
-    old = {"opened_at": "2020-01-01T00:00:00Z", "updated_at": "2020-01-01T00:00:00Z"}
+    old: dict[str, Any] = {"opened_at": "2020-01-01T00:00:00Z", "updated_at": "2020-01-01T00:00:00Z"}
     spelled = [finding("a", severity="High"), finding("b", severity="CRITICAL", **old)]
     with PagerDuty() as server:
         tell(server, *(decode(msgspec.json.encode(each)) for each in spelled))
