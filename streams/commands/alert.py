@@ -33,6 +33,7 @@ UNDELIVERED = 4
 MAX_COMPLAINTS = 10  # of lines that are no findings; all are counted
 GROUP = "rolehawk-alert"
 SESSION_S = 10  # after a kill the next process waits so long for its partitions
+TOPIC_LOOK_S = 0.5  # between two looks for a topic that is not there yet
 _NO_EXTRA = "alert needs the extra `alert`: pip install 'rolehawk[alert]'"
 
 
@@ -221,7 +222,6 @@ class _Job:
         topic = self._settings.stream.topics.findings
         try:
             consumer = Cluster.of(self._settings, kafka).consumer(
-                topic,
                 group_id=GROUP,
                 enable_auto_commit=False,
                 auto_offset_reset="earliest",
@@ -234,6 +234,8 @@ class _Job:
         from kafka.errors import KafkaError  # noqa: PLC0415 - an extra, which the consumer asks for
 
         try:
+            self._await(topic, lambda: consumer.partitions_for_topic(topic))
+            consumer.subscribe([topic])
             while not self._stop.is_asked:
                 self._check_couriers()
                 polled = consumer.poll(timeout_ms=500)
@@ -251,6 +253,15 @@ class _Job:
             raise Unusable(f"kafka: {error}") from None
         finally:
             consumer.close(autocommit=False)
+
+    def _await(self, topic: str, is_there: Callable[[], object]) -> None:
+        """Wait until a topic is there: subscribing to one that is not makes it, of the kind that brokers make."""
+        if not is_there():
+            complain(f"topic {topic} is not there yet, and is waited for: rolehawk worker makes it")
+        while not (self._stop.is_asked or is_there()):
+            self._check_couriers()
+            self._measure()
+            time.sleep(TOPIC_LOOK_S)
 
     def _take(self, lines: list[Line], *, is_history: bool = False) -> None:
         from streams.sources.findings import FindingError, decode  # noqa: PLC0415 - loaded by now

@@ -300,6 +300,26 @@ def test_the_topic_is_followed_over_a_kill(here: Path, server: PagerDuty, broker
     assert sum(each or 0 for each in committed) == 33
 
 
+def test_a_topic_that_is_not_there_yet_is_waited_for(
+    here: Path, server: PagerDuty, broker: SharedBroker, unique: str
+) -> None:
+    """Started before the worker, it says once what it waits for, and hears the first finding."""
+    topic = f"later-{unique}"
+    (here / "rolehawk.toml").write_text(SETTINGS.format(url=server.url) + f'[stream.topics]\nfindings = "{topic}"\n')
+    cluster = Cluster.of(Settings(), broker.bootstrap)
+    process = started("--state", "state", "--kafka", broker.bootstrap, here=here)
+    said = f"rolehawk: topic {topic} is not there yet, and is waited for: rolehawk worker makes it"
+    wait_for(lambda: said in (here / "stderr").read_text(), here)
+    cluster.make_topics({topic: 1})
+    with cluster.producer() as producer:
+        producer.send(topic, value=msgspec.json.encode(fresh()))
+        producer.flush()
+    wait_for(lambda: server.incidents, here)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(DEADLINE_S) == 0
+    assert [line for line in (here / "stderr").read_text().splitlines() if "topic" in line] == [said]
+
+
 def test_interrupted_while_it_listens(here: Path, server: PagerDuty) -> None:
     """Ctrl-C and SIGTERM end the wait for a pipe in which nothing comes, at once."""
     for number, asked in enumerate((signal.SIGINT, signal.SIGTERM)):
