@@ -79,12 +79,17 @@ class Courier:
         self._complain = complain
         self._failures = 0
         self._resume_at = 0.0
+        self._looked_at = inf  # by the clock, which may be set back: also while nobody looked
 
     def step(self, now: float, *, is_last: bool = False) -> float | None:
         """Tell one thing if one is due; says when there may be more to do, None if nothing is in sight.
 
         With ``is_last`` what is held back is told at once.
         """
+        if now < self._looked_at:
+            self._ledger.set_back(self.name, now)
+            self._resume_at = min(self._resume_at, now)
+        self._looked_at = now
         if now < self._resume_at:
             return self._resume_at
         patience_s = 0.0 if is_last else self._digest_s
@@ -150,7 +155,7 @@ class Couriers:
         self._wake()
         deadline = time.monotonic() + patience_s
         while time.monotonic() < deadline and not self.faults and not is_stopped():
-            if not self._ledger.waiting(self._clock()):
+            if self._ledger.waiting(self._clock()).keys().isdisjoint(each.name for each in self._couriers):
                 break
             time.sleep(0.05)
         self.stop()

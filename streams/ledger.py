@@ -10,7 +10,7 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from hashlib import sha256
 from pathlib import Path
 from threading import Condition
@@ -25,9 +25,7 @@ from models.record import iso
 FILE: Final = "alerts.sqlite"
 VERSION: Final = 1
 MAX_KNOWN: Final = 100_000  # findings remembered; what is over and told goes first, the longest unheard of before all
-MAX_WAITING: Final = (
-    10_000  # deliveries due at one sink; then the least severe, longest waiting page goes into the digest
-)
+MAX_WAITING: Final = 10_000  # pages due at one sink; then the least severe, longest waiting go into the digest
 MAX_HELD: Final = 1_000  # findings of one digest
 
 _SCHEMA: Final = """
@@ -47,6 +45,8 @@ CREATE INDEX refused ON deliveries (sink) WHERE refused IS NOT NULL;
 CREATE INDEX by_key ON deliveries (key);
 """
 _COLUMNS: Final = "wanted, severity, heard, heard_severity, doubt, doubt_severity, refused"
+# A page that a sink has not heard of yet: a resolve or a repeat is of one that it has.
+_PAGE: Final = "due_at IS NOT NULL AND wanted = 'trigger' AND heard IS NOT 'trigger' AND doubt IS NULL"
 _Row = tuple[Wanted, int, Told | None, int, Told | None, int, str | None]
 
 Decide = Callable[[Finding, Delivery | None, Recent], Wanted]
@@ -111,16 +111,14 @@ class Ledger:
     def copy_of(cls, folder: Path, resend_s: Mapping[str, float] | None = None) -> Ledger:
         """Copy a folder's ledger into memory, whoever uses it; an empty one where there is none."""
         made = cls(None, resend_s)
-        if (folder / FILE).exists():
-            source = sqlite3.connect(f"{(folder / FILE).resolve().as_uri()}?mode=ro", uri=True)
-            try:
-                source.backup(made._base)
+        try:
+            if (folder / FILE).exists():
+                with closing(sqlite3.connect(f"{(folder / FILE).resolve().as_uri()}?mode=ro", uri=True)) as source:
+                    source.backup(made._base)
                 made._prepare()
-            except sqlite3.Error as error:
-                made.close()
-                raise LedgerError(f"{folder}: {error}") from None
-            finally:
-                source.close()
+        except (OSError, sqlite3.Error) as error:
+            made.close()
+            raise LedgerError(f"{folder}: {getattr(error, 'strerror', None) or error}") from None
         return made
 
     def close(self) -> None:
@@ -186,20 +184,27 @@ class Ledger:
             )
             self._base.execute("DELETE FROM deliveries WHERE key NOT IN (SELECT key FROM matters)")
         moved: dict[str, int] = {}
-        sinks = self._base.execute(
-            "SELECT sink, count(*) FROM deliveries WHERE due_at IS NOT NULL GROUP BY sink"
-        ).fetchall()
+        sinks = self._base.execute(f"SELECT sink, count(*) FROM deliveries WHERE {_PAGE} GROUP BY sink").fetchall()  # noqa: S608
         for sink, waiting in sinks:
             if waiting > MAX_WAITING:
                 moved[sink] = self._base.execute(
-                    "UPDATE deliveries SET wanted = 'held', held_at = ?, due_at = NULL WHERE sink = ? AND key IN (SELECT "
-                    "key FROM deliveries WHERE sink = ? AND wanted = 'trigger' AND heard IS NOT 'trigger' AND doubt IS "
-                    "NULL AND due_at IS NOT NULL ORDER BY severity, due_at LIMIT ?)",
+                    "UPDATE deliveries SET wanted = 'held', held_at = ?, due_at = NULL WHERE sink = ? AND key IN "  # noqa: S608
+                    f"(SELECT key FROM deliveries WHERE sink = ? AND {_PAGE} ORDER BY severity, due_at LIMIT ?)",
                     (now, sink, sink, waiting - MAX_WAITING),
                 ).rowcount
         return moved
 
     # Deliveries go out
+
+    def set_back(self, sink: str, now: float) -> None:
+        """Bring to now what lies in the future, where the clock was set back: nothing waits until it has caught up."""
+        latest = {"due_at": now + self._resend_s.get(sink, 0), "held_at": now, "paged_at": now}
+        with self._together():
+            for column, at in latest.items():
+                self._base.execute(
+                    f"UPDATE deliveries SET {column} = ? WHERE sink = ? AND {column} > ?",  # noqa: S608
+                    (now, sink, at),
+                )
 
     def begin(self, sink: str, now: float) -> Due | None:
         """Pick what a sink should be told first, and write down that it is about to be; None where nothing is due.

@@ -198,8 +198,9 @@ class _Job:
             raise KeyboardInterrupt
 
     def is_unfinished(self) -> bool:
-        """Say whether something waits, or was refused."""
-        return bool(self._ledger.waiting(time.time()) or self._ledger.dead_letters())
+        """Say whether something waits for a sink that there is, or was refused by it."""
+        waiting = {*self._ledger.waiting(time.time()), *(each.sink for each in self._ledger.dead_letters())}
+        return not waiting.isdisjoint(self._sinks)
 
     def summarise(self) -> None:
         """Say what was read and what became of it."""

@@ -153,6 +153,17 @@ def test_what_could_not_be_told_waits_for_the_next_run(here: Path, server: Pager
     assert len(server.incidents) == 1
 
 
+def test_a_sink_that_is_no_more_is_not_waited_for(here: Path, server: PagerDuty) -> None:
+    """What waited for a sink that the settings no longer have is counted in the summary, and neither awaited nor failed."""
+    server.moods.append(Mood(503))
+    assert alert("-", "--state", "state", "--wait-minutes", "0", here=here, stdin=written(fresh())).returncode == 4
+    settings = (here / "rolehawk.toml").read_text()
+    (here / "rolehawk.toml").write_text(settings.replace("oncall", "other"))
+    done = alert("-", "--state", "state", "--wait-minutes", "60", here=here, stdin=written(fresh("b")))
+    assert (done.returncode, len(server.incidents)) == (0, 1)
+    assert "oncall      1 waiting (no longer in the settings)" in done.stderr.splitlines()
+
+
 @pytest.mark.parametrize(
     ("toml", "arguments", "complaint"),
     [
