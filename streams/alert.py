@@ -135,10 +135,18 @@ class Courier:
 class Couriers:
     """All couriers at work, each in a thread of its own."""
 
-    def __init__(self, couriers: Iterable[Courier], ledger: Ledger, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        couriers: Iterable[Courier],
+        ledger: Ledger,
+        clock: Callable[[], float] = time.time,
+        on_fault: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Make the threads; ``on_fault`` is called in that of a courier that broke, and delivers no more."""
         self._couriers = list(couriers)
         self._ledger = ledger
         self._clock = clock
+        self._on_fault = on_fault
         self._is_stopping = Event()
         self._is_last = Event()
         self._threads = [Thread(target=self._work, args=(each,), name=each.name) for each in self._couriers]
@@ -186,6 +194,7 @@ class Couriers:
                     ledger.changed.wait_for(lambda seen=seen: ledger.news != seen, max(wait_s, 0))  # type: ignore[misc]
         except Exception as error:  # noqa: BLE001 - reported by whoever started it
             self.faults.append(error)
+            self._on_fault()
 
 
 def message_of(due: Due, sink: str, now: int) -> Message:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import groupby
 from pathlib import Path
+from threading import get_ident
 from types import FrameType
 from typing import TYPE_CHECKING, TypeVar
 
@@ -131,11 +132,16 @@ class _Stop:
     def __init__(self) -> None:
         self.is_asked = False
         self._is_awaiting = False
+        self._main_thread = get_ident()
 
     def __call__(self, _signal: int, _frame: FrameType | None) -> None:
         self.is_asked = True
         if self._is_awaiting:
             raise KeyboardInterrupt
+
+    def ask(self) -> None:
+        """Stop as by SIGTERM, from whatever thread: the main one may be waiting for input that never comes."""
+        signal.pthread_kill(self._main_thread, signal.SIGTERM)
 
     def awaiting(self, read: Callable[[], _T]) -> _T:
         """Read, and let it be interrupted; raises KeyboardInterrupt."""
@@ -164,8 +170,8 @@ class _Job:
         self._desk: Desk = Desk(settings, ledger, self._count)
         digest_s = settings.alert.digest_minutes * 60
         couriers = [Courier(name, sink, ledger, digest_s, self._count, complain) for name, sink in sinks.items()]
-        self._couriers: Couriers = Couriers(couriers, ledger)
         self._stop = _Stop()
+        self._couriers: Couriers = Couriers(couriers, ledger, on_fault=self._stop.ask)
         self.findings = 0
         self.rejected = 0
 
@@ -193,7 +199,8 @@ class _Job:
                 self._follow(kafka)
         finally:
             self._couriers.stop()
-        self._check_couriers()
+            for error in self._couriers.faults:
+                raise error
         if paths and self._stop.is_asked:
             raise KeyboardInterrupt
 
@@ -238,7 +245,6 @@ class _Job:
             self._await(topic, lambda: consumer.partitions_for_topic(topic))
             consumer.subscribe([topic])
             while not self._stop.is_asked:
-                self._check_couriers()
                 polled = consumer.poll(timeout_ms=500)
                 messages = [message for batch in polled.values() for message in batch]
                 if not messages:
@@ -260,7 +266,6 @@ class _Job:
         if not is_there():
             complain(f"topic {topic} is not there yet, and is waited for: rolehawk worker makes it")
         while not (self._stop.is_asked or is_there()):
-            self._check_couriers()
             self._measure()
             time.sleep(TOPIC_LOOK_S)
 
@@ -287,10 +292,6 @@ class _Job:
     def _measure(self) -> None:
         if self._metrics is not None:
             self._metrics.waiting(self._ledger.waiting(time.time()))
-
-    def _check_couriers(self) -> None:
-        for error in self._couriers.faults:
-            raise error
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -329,6 +330,31 @@ def test_a_topic_that_is_not_there_yet_is_waited_for(
     process.send_signal(signal.SIGTERM)
     assert process.wait(DEADLINE_S) == 0
     assert [line for line in (here / "stderr").read_text().splitlines() if "topic" in line] == [said]
+
+
+# A program whose sinks are at fault, as only a fault of ours can be.
+BREAKS = """
+import streams.sinks.pagerduty
+def body(self, message):
+    raise LookupError("what became of it")
+streams.sinks.pagerduty.PagerDuty.body = body
+from streams.cli import main
+main()
+"""
+
+
+def test_a_courier_that_breaks_ends_the_wait_for_more(here: Path) -> None:
+    """A process that can no longer tell anybody says so and ends, though its pipe is open and nothing comes."""
+    with subprocess.Popen(
+        [sys.executable, "-c", BREAKS, "alert", "-", "--state", "state"], cwd=here, env=environment(ROUTING_KEY=KEY),
+        stdin=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        assert process.stdin is not None
+        process.stdin.write(written(fresh()))
+        process.stdin.flush()
+        assert process.wait(DEADLINE_S) == 2
+        assert process.stderr is not None
+        assert process.stderr.read().startswith(b"rolehawk: internal error: LookupError: what became of it")
 
 
 def test_interrupted_while_it_listens(here: Path, server: PagerDuty) -> None:
