@@ -6,11 +6,9 @@ All is safe on disk (``synchronous=FULL``) when a method returns; threads may sh
 
 from __future__ import annotations
 
-import fcntl
-import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from hashlib import sha256
 from pathlib import Path
 from threading import Condition
@@ -21,6 +19,7 @@ import msgspec
 from models.finding import Finding, Severity
 from models.paging import HOUR_S, Delivery, Digest, Recent, Told, Wanted, digest
 from models.record import iso
+from streams.database import StateError, opened, prepare
 
 FILE: Final = "alerts.sqlite"
 VERSION: Final = 1
@@ -50,10 +49,6 @@ _PAGE: Final = "due_at IS NOT NULL AND wanted = 'trigger' AND heard IS NOT 'trig
 _Row = tuple[Wanted, int, Told | None, int, Told | None, int, str | None]
 
 Decide = Callable[[Finding, Delivery | None, Recent], Wanted]
-
-
-class LedgerError(Exception):
-    """A state that cannot be used; says why."""
 
 
 class Due(NamedTuple):
@@ -88,24 +83,19 @@ class Ledger:
         """Open the ledger of a folder, which is made, and locked until `close`; None keeps it in memory.
 
         ``resend_s`` says of each sink that needs it how often what is open must be said again.
-        Raises LedgerError where the folder cannot be used, or another process uses it.
+        Raises StateError where the folder cannot be used, or another process uses it.
         """
         self.changed = Condition()  # held by who uses the connection; notified when `news` counts up
         self.news = 0
         self._resend_s = dict(resend_s or {})
-        self._lock: int | None = None
-        try:
-            if folder is not None:
-                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-                self._lock = _locked(folder)
-                (folder / FILE).touch(0o600)
-            self._base = sqlite3.connect(
-                ":memory:" if folder is None else folder / FILE, check_same_thread=False, isolation_level=None
+        self._files = ExitStack()
+        if folder is not None:
+            self._base = self._files.enter_context(opened(folder, FILE, _SCHEMA, VERSION))
+        else:
+            self._base = self._files.enter_context(
+                closing(sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None))
             )
-            self._prepare()
-        except (OSError, sqlite3.Error) as error:
-            self._unlock()
-            raise LedgerError(f"{folder}: {getattr(error, 'strerror', None) or error}") from None
+            prepare(self._base, _SCHEMA, VERSION)
 
     @classmethod
     def copy_of(cls, folder: Path, resend_s: Mapping[str, float] | None = None) -> Ledger:
@@ -115,17 +105,16 @@ class Ledger:
             if (folder / FILE).exists():
                 with closing(sqlite3.connect(f"{(folder / FILE).resolve().as_uri()}?mode=ro", uri=True)) as source:
                     source.backup(made._base)
-                made._prepare()
+                prepare(made._base, _SCHEMA, VERSION)
         except (OSError, sqlite3.Error) as error:
             made.close()
-            raise LedgerError(f"{folder}: {getattr(error, 'strerror', None) or error}") from None
+            raise StateError(f"{folder}: {getattr(error, 'strerror', None) or error}") from None
         return made
 
     def close(self) -> None:
         """Close it, and let others have the folder."""
         with self.changed:
-            self._base.close()
-            self._unlock()
+            self._files.close()
 
     # Findings come in
 
@@ -321,7 +310,7 @@ class Ledger:
 
     @contextmanager
     def _together(self) -> Iterator[None]:
-        """Write all that is written inside, or nothing; raises LedgerError where the disk does not take it."""
+        """Write all that is written inside, or nothing; raises StateError where the disk does not take it."""
         with self.changed:
             try:
                 self._base.execute("BEGIN IMMEDIATE")
@@ -331,17 +320,8 @@ class Ledger:
                 if self._base.in_transaction:
                     self._base.execute("ROLLBACK")
                 if isinstance(error, sqlite3.Error):
-                    raise LedgerError(f"the state cannot be written: {error}") from None
+                    raise StateError(f"the state cannot be written: {error}") from None
                 raise
-
-    def _prepare(self) -> None:
-        self._base.execute("PRAGMA journal_mode = WAL")
-        self._base.execute("PRAGMA synchronous = FULL")
-        (version,) = self._base.execute("PRAGMA user_version").fetchone()
-        if version == 0:
-            self._base.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
-        elif version != VERSION:
-            raise sqlite3.DatabaseError(f"made by another version of rolehawk ({version}, this one makes {VERSION})")
 
     def _delivery(self, sink: str, key: str) -> Delivery:
         row = self._base.execute(
@@ -383,22 +363,6 @@ class Ledger:
             (sink, entity, now - HOUR_S, key),
         ).fetchone()
         return Recent(count, highest)
-
-    def _unlock(self) -> None:
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
-
-
-def _locked(folder: Path) -> int:
-    """Lock a folder against other processes; the lock goes when this one does, however it ends."""
-    lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(lock)
-        raise OSError(0, "another rolehawk alert uses it") from None
-    return lock
 
 
 def _delivery_of(row: _Row) -> Delivery:

@@ -80,7 +80,8 @@ def alert(
     """
     try:
         from streams.alert import foreseen  # noqa: PLC0415 - sinks and the ledger are loaded by what uses them
-        from streams.ledger import Ledger, LedgerError  # noqa: PLC0415
+        from streams.database import StateError  # noqa: PLC0415
+        from streams.ledger import Ledger  # noqa: PLC0415
         from streams.secret import SecretError  # noqa: PLC0415
         from streams.sinks import make_sinks  # noqa: PLC0415
     except ImportError as error:
@@ -105,7 +106,7 @@ def alert(
                 ledger = Ledger(None, repeats) if state is None else Ledger.copy_of(state, repeats)
             else:
                 ledger = Ledger(state, repeats)
-        except (SecretError, LedgerError) as error:
+        except (SecretError, StateError) as error:
             raise Unusable(str(error)) from None
         closing.callback(ledger.close)
         metrics = None if listen is None else closing.enter_context(_metrics_at(*listen))
@@ -118,7 +119,7 @@ def alert(
                 if flags["retry_dead_letters"]:
                     say(f"dead letters {ledger.retry_dead_letters(time.time())} are tried again")
                 job.work(paths, kafka, wait_minutes * 60)
-        except LedgerError as error:
+        except StateError as error:
             raise Unusable(f"{state}: {error}") from None
         if not flags["quiet"]:
             job.summarise()

@@ -18,7 +18,8 @@ from models.finding import Finding
 from models.record import iso
 from models.settings import parse_settings
 from streams.alert import MAX_WAIT_S, Courier, Couriers, Desk, foreseen
-from streams.ledger import Ledger, LedgerError
+from streams.database import StateError
+from streams.ledger import Ledger
 from streams.sinks import make_sinks
 from tests.findings import KEY, NOW, finding
 from tests.findings import settings as settings_of
@@ -340,16 +341,16 @@ def test_a_state_has_one_user_and_is_nobody_elses_to_read(tmp_path: Path) -> Non
     """A second process is refused; the folder and the file are the owner's alone; another version's is refused."""
     folder = tmp_path / "state"
     ledger = Ledger(folder)
-    with pytest.raises(LedgerError, match="another rolehawk alert uses it"):
+    with pytest.raises(StateError, match="another process is using this state"):
         Ledger(folder)
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert stat.S_IMODE((folder / "alerts.sqlite").stat().st_mode) == 0o600
     ledger._base.execute("PRAGMA user_version = 99")  # noqa: SLF001 - as a later version would
     ledger.close()
-    with pytest.raises(LedgerError, match="made by another version"):
+    with pytest.raises(StateError, match="layout 99"):
         Ledger(folder)
     (folder / "alerts.sqlite").write_bytes(b"not a database" * 100)
-    with pytest.raises(LedgerError, match="not a database"):
+    with pytest.raises(StateError, match="not a database"):
         Ledger(folder)
 
 
@@ -358,11 +359,11 @@ def test_a_copy_of_what_cannot_be_read_is_refused(tmp_path: Path, monkeypatch: p
     monkeypatch.chdir(tmp_path)
     with socket.socket(socket.AF_UNIX) as no_file:
         no_file.bind("alerts.sqlite")
-        with pytest.raises(LedgerError, match="unable to open database file"):
+        with pytest.raises(StateError, match="unable to open database file"):
             Ledger.copy_of(tmp_path)
     Path("alerts.sqlite").unlink()
     Path("alerts.sqlite").write_bytes(b"not a database" * 100)
-    with pytest.raises(LedgerError, match="not a database"):
+    with pytest.raises(StateError, match="not a database"):
         Ledger.copy_of(tmp_path)
 
 
@@ -372,7 +373,7 @@ def test_a_full_disk_is_said(server: PagerDuty, tmp_path: Path) -> None:
     bench.take(finding("a"))
     (pages,) = bench.ledger._base.execute("PRAGMA page_count").fetchone()  # noqa: SLF001
     bench.ledger._base.execute(f"PRAGMA max_page_count = {pages}")  # noqa: SLF001 - as a full disk
-    with pytest.raises(LedgerError, match="the state cannot be written: database or disk is full"):
+    with pytest.raises(StateError, match="the state cannot be written: database or disk is full"):
         bench.take(*(finding(str(n)) for n in range(1_000)))
     bench.ledger._base.execute("PRAGMA max_page_count = 1000000")  # noqa: SLF001
     bench.run()
