@@ -45,7 +45,7 @@ _NO_EXTRA = "alert needs the extra `alert`: pip install 'rolehawk[alert]'"
     "--state",
     metavar="DIR",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Keep in DIR what every sink has been told; needed but for --dry-run.",
+    help="Keep in DIR what every sink has been told; needed but for --dry-run of PATH.",
 )
 @kafka_option
 @click.option("--dry-run", is_flag=True, help="Print what would be sent, and change nothing.")
@@ -87,8 +87,8 @@ def alert(
     except ImportError as error:
         raise Unusable(_NO_EXTRA if error.name == "urllib3" else str(error)) from None
 
-    if state is None and (flags["dead_letters"] or not flags["dry_run"]):
-        raise click.UsageError("--state DIR is needed", context)
+    if state is None and (flags["dead_letters"] or not (flags["dry_run"] and paths)):
+        raise click.UsageError("--state DIR is needed, or --dry-run with PATH: it reads no topic", context)
     loaded, _ = load_settings(settings)
     with ExitStack() as closing:
         try:

@@ -171,6 +171,7 @@ def test_a_sink_that_is_no_more_is_not_waited_for(here: Path, server: PagerDuty)
         ("", ["-", "--state", "s"], "the settings have no [[routes]]"),
         (SETTINGS, ["-"], "--state DIR is needed"),
         (SETTINGS, ["--dead-letters"], "--state DIR is needed"),
+        (SETTINGS, ["--dry-run"], "--state DIR is needed, or --dry-run with PATH: it reads no topic"),
         (SETTINGS.replace('severity = "medium"', 'detector = "root-us"'), ["-", "--state", "s"], "the nearest is 'root-use'"),
         (SETTINGS.replace("ROUTING_KEY", "NO_KEY"), ["-", "--state", "s"], "no environment variable 'NO_KEY'"),
         (SETTINGS + 'ca_file = "no.pem"', ["-", "--state", "s"], "sinks.oncall.ca_file: no.pem: No such file"),
