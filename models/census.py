@@ -35,7 +35,7 @@ class Census(Struct):
     principals: Counter[tuple[str | None, str]] = field(default_factory=Counter)  # by account and kind
     unused: Counter[str] = field(default_factory=Counter)  # users and roles, by type
     access_keys: Counter[tuple[str | None, str]] = field(default_factory=Counter)  # by account and age; none deleted
-    wildcard_grants: Counter[str | None] = field(default_factory=Counter)  # by account
+    wildcard_grants: Counter[str | None] = field(default_factory=Counter)  # by account, 0 too: the first is one more
 
 
 class Counted:
@@ -69,8 +69,7 @@ class Counted:
             if was is not graph or edits != graph.edits:
                 count = wildcard_grants(graph)
             self._grants[account.account_id] = graph, graph.edits, count
-            if count:
-                census.wildcard_grants[account.account_id] = count
+            census.wildcard_grants[account.account_id] = count
         return census
 
 

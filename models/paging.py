@@ -22,6 +22,7 @@ from models.settings import Settings
 HOUR_S: Final = 3_600
 MAX_TEXT: Final = 2_048  # characters of each string: the longest ARN
 MAX_ITEMS: Final = 20  # of each list and object; the first are kept
+MAX_DIGITS: Final = 20  # of an integer; a longer one becomes text
 MAX_DEPTH: Final = 4  # of lists and objects in each other; what is deeper becomes text
 MAX_FINDING_BYTES: Final = 131_072  # as JSON; seen, expected, affected, evidence and attack make room, in this order
 MAX_LISTED: Final = 50  # findings in a digest, the most severe first
@@ -212,6 +213,6 @@ def _bounded(value: Any, depth: int) -> Any:  # noqa: ANN401 - any JSON
             items = list(value.items())[: MAX_ITEMS if depth else None]
             return {cut(key, MAX_TEXT): _bounded(each, depth + 1) for key, each in items}
         return [_bounded(each, depth + 1) for each in value[:MAX_ITEMS]]
-    if isinstance(value, int | float) and len(str(value)) > MAX_ITEMS:
+    if isinstance(value, int) and len(str(value)) > MAX_DIGITS:
         return cut(str(value), MAX_TEXT)
     return value

@@ -79,12 +79,17 @@ class Courier:
         self._complain = complain
         self._failures = 0
         self._resume_at = 0.0
+        self._looked_at = inf  # by the clock, which may be set back: also while nobody looked
 
     def step(self, now: float, *, is_last: bool = False) -> float | None:
         """Tell one thing if one is due; says when there may be more to do, None if nothing is in sight.
 
         With ``is_last`` what is held back is told at once.
         """
+        if now < self._looked_at:
+            self._ledger.set_back(self.name, now)
+            self._resume_at = min(self._resume_at, now)
+        self._looked_at = now
         if now < self._resume_at:
             return self._resume_at
         patience_s = 0.0 if is_last else self._digest_s
@@ -130,10 +135,18 @@ class Courier:
 class Couriers:
     """All couriers at work, each in a thread of its own."""
 
-    def __init__(self, couriers: Iterable[Courier], ledger: Ledger, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        couriers: Iterable[Courier],
+        ledger: Ledger,
+        clock: Callable[[], float] = time.time,
+        on_fault: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Make the threads; ``on_fault`` is called in that of a courier that broke, and delivers no more."""
         self._couriers = list(couriers)
         self._ledger = ledger
         self._clock = clock
+        self._on_fault = on_fault
         self._is_stopping = Event()
         self._is_last = Event()
         self._threads = [Thread(target=self._work, args=(each,), name=each.name) for each in self._couriers]
@@ -150,7 +163,7 @@ class Couriers:
         self._wake()
         deadline = time.monotonic() + patience_s
         while time.monotonic() < deadline and not self.faults and not is_stopped():
-            if not self._ledger.waiting(self._clock()):
+            if self._ledger.waiting(self._clock()).keys().isdisjoint(each.name for each in self._couriers):
                 break
             time.sleep(0.05)
         self.stop()
@@ -181,6 +194,7 @@ class Couriers:
                     ledger.changed.wait_for(lambda seen=seen: ledger.news != seen, max(wait_s, 0))  # type: ignore[misc]
         except Exception as error:  # noqa: BLE001 - reported by whoever started it
             self.faults.append(error)
+            self._on_fault()
 
 
 def message_of(due: Due, sink: str, now: int) -> Message:

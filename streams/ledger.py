@@ -6,11 +6,9 @@ All is safe on disk (``synchronous=FULL``) when a method returns; threads may sh
 
 from __future__ import annotations
 
-import fcntl
-import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from hashlib import sha256
 from pathlib import Path
 from threading import Condition
@@ -21,13 +19,12 @@ import msgspec
 from models.finding import Finding, Severity
 from models.paging import HOUR_S, Delivery, Digest, Recent, Told, Wanted, digest
 from models.record import iso
+from streams.database import StateError, opened, prepare
 
 FILE: Final = "alerts.sqlite"
 VERSION: Final = 1
 MAX_KNOWN: Final = 100_000  # findings remembered; what is over and told goes first, the longest unheard of before all
-MAX_WAITING: Final = (
-    10_000  # deliveries due at one sink; then the least severe, longest waiting page goes into the digest
-)
+MAX_WAITING: Final = 10_000  # pages due at one sink; then the least severe, longest waiting go into the digest
 MAX_HELD: Final = 1_000  # findings of one digest
 
 _SCHEMA: Final = """
@@ -47,13 +44,11 @@ CREATE INDEX refused ON deliveries (sink) WHERE refused IS NOT NULL;
 CREATE INDEX by_key ON deliveries (key);
 """
 _COLUMNS: Final = "wanted, severity, heard, heard_severity, doubt, doubt_severity, refused"
+# A page that a sink has not heard of yet: a resolve or a repeat is of one that it has.
+_PAGE: Final = "due_at IS NOT NULL AND wanted = 'trigger' AND heard IS NOT 'trigger' AND doubt IS NULL"
 _Row = tuple[Wanted, int, Told | None, int, Told | None, int, str | None]
 
 Decide = Callable[[Finding, Delivery | None, Recent], Wanted]
-
-
-class LedgerError(Exception):
-    """A state that cannot be used; says why."""
 
 
 class Due(NamedTuple):
@@ -88,46 +83,38 @@ class Ledger:
         """Open the ledger of a folder, which is made, and locked until `close`; None keeps it in memory.
 
         ``resend_s`` says of each sink that needs it how often what is open must be said again.
-        Raises LedgerError where the folder cannot be used, or another process uses it.
+        Raises StateError where the folder cannot be used, or another process uses it.
         """
         self.changed = Condition()  # held by who uses the connection; notified when `news` counts up
         self.news = 0
         self._resend_s = dict(resend_s or {})
-        self._lock: int | None = None
-        try:
-            if folder is not None:
-                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-                self._lock = _locked(folder)
-                (folder / FILE).touch(0o600)
-            self._base = sqlite3.connect(
-                ":memory:" if folder is None else folder / FILE, check_same_thread=False, isolation_level=None
+        self._files = ExitStack()
+        if folder is not None:
+            self._base = self._files.enter_context(opened(folder, FILE, _SCHEMA, VERSION))
+        else:
+            self._base = self._files.enter_context(
+                closing(sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None))
             )
-            self._prepare()
-        except (OSError, sqlite3.Error) as error:
-            self._unlock()
-            raise LedgerError(f"{folder}: {getattr(error, 'strerror', None) or error}") from None
+            prepare(self._base, _SCHEMA, VERSION)
 
     @classmethod
     def copy_of(cls, folder: Path, resend_s: Mapping[str, float] | None = None) -> Ledger:
         """Copy a folder's ledger into memory, whoever uses it; an empty one where there is none."""
         made = cls(None, resend_s)
-        if (folder / FILE).exists():
-            source = sqlite3.connect(f"{(folder / FILE).resolve().as_uri()}?mode=ro", uri=True)
-            try:
-                source.backup(made._base)
-                made._prepare()
-            except sqlite3.Error as error:
-                made.close()
-                raise LedgerError(f"{folder}: {error}") from None
-            finally:
-                source.close()
+        try:
+            if (folder / FILE).exists():
+                with closing(sqlite3.connect(f"{(folder / FILE).resolve().as_uri()}?mode=ro", uri=True)) as source:
+                    source.backup(made._base)
+                prepare(made._base, _SCHEMA, VERSION)
+        except (OSError, sqlite3.Error) as error:
+            made.close()
+            raise StateError(f"{folder}: {getattr(error, 'strerror', None) or error}") from None
         return made
 
     def close(self) -> None:
         """Close it, and let others have the folder."""
         with self.changed:
-            self._base.close()
-            self._unlock()
+            self._files.close()
 
     # Findings come in
 
@@ -186,20 +173,27 @@ class Ledger:
             )
             self._base.execute("DELETE FROM deliveries WHERE key NOT IN (SELECT key FROM matters)")
         moved: dict[str, int] = {}
-        sinks = self._base.execute(
-            "SELECT sink, count(*) FROM deliveries WHERE due_at IS NOT NULL GROUP BY sink"
-        ).fetchall()
+        sinks = self._base.execute(f"SELECT sink, count(*) FROM deliveries WHERE {_PAGE} GROUP BY sink").fetchall()  # noqa: S608
         for sink, waiting in sinks:
             if waiting > MAX_WAITING:
                 moved[sink] = self._base.execute(
-                    "UPDATE deliveries SET wanted = 'held', held_at = ?, due_at = NULL WHERE sink = ? AND key IN (SELECT "
-                    "key FROM deliveries WHERE sink = ? AND wanted = 'trigger' AND heard IS NOT 'trigger' AND doubt IS "
-                    "NULL AND due_at IS NOT NULL ORDER BY severity, due_at LIMIT ?)",
+                    "UPDATE deliveries SET wanted = 'held', held_at = ?, due_at = NULL WHERE sink = ? AND key IN "  # noqa: S608
+                    f"(SELECT key FROM deliveries WHERE sink = ? AND {_PAGE} ORDER BY severity, due_at LIMIT ?)",
                     (now, sink, sink, waiting - MAX_WAITING),
                 ).rowcount
         return moved
 
     # Deliveries go out
+
+    def set_back(self, sink: str, now: float) -> None:
+        """Bring to now what lies in the future, where the clock was set back: nothing waits until it has caught up."""
+        latest = {"due_at": now + self._resend_s.get(sink, 0), "held_at": now, "paged_at": now}
+        with self._together():
+            for column, at in latest.items():
+                self._base.execute(
+                    f"UPDATE deliveries SET {column} = ? WHERE sink = ? AND {column} > ?",  # noqa: S608
+                    (now, sink, at),
+                )
 
     def begin(self, sink: str, now: float) -> Due | None:
         """Pick what a sink should be told first, and write down that it is about to be; None where nothing is due.
@@ -316,7 +310,7 @@ class Ledger:
 
     @contextmanager
     def _together(self) -> Iterator[None]:
-        """Write all that is written inside, or nothing; raises LedgerError where the disk does not take it."""
+        """Write all that is written inside, or nothing; raises StateError where the disk does not take it."""
         with self.changed:
             try:
                 self._base.execute("BEGIN IMMEDIATE")
@@ -326,17 +320,8 @@ class Ledger:
                 if self._base.in_transaction:
                     self._base.execute("ROLLBACK")
                 if isinstance(error, sqlite3.Error):
-                    raise LedgerError(f"the state cannot be written: {error}") from None
+                    raise StateError(f"the state cannot be written: {error}") from None
                 raise
-
-    def _prepare(self) -> None:
-        self._base.execute("PRAGMA journal_mode = WAL")
-        self._base.execute("PRAGMA synchronous = FULL")
-        (version,) = self._base.execute("PRAGMA user_version").fetchone()
-        if version == 0:
-            self._base.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
-        elif version != VERSION:
-            raise sqlite3.DatabaseError(f"made by another version of rolehawk ({version}, this one makes {VERSION})")
 
     def _delivery(self, sink: str, key: str) -> Delivery:
         row = self._base.execute(
@@ -378,22 +363,6 @@ class Ledger:
             (sink, entity, now - HOUR_S, key),
         ).fetchone()
         return Recent(count, highest)
-
-    def _unlock(self) -> None:
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
-
-
-def _locked(folder: Path) -> int:
-    """Lock a folder against other processes; the lock goes when this one does, however it ends."""
-    lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(lock)
-        raise OSError(0, "another rolehawk alert uses it") from None
-    return lock
 
 
 def _delivery_of(row: _Row) -> Delivery:

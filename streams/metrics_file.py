@@ -1,7 +1,8 @@
 """Metrics over a trail's own time, as OpenMetrics text with timestamps: what `promtool` makes blocks of.
 
 Every series has a sample at each step, for Prometheus takes a value to be gone after five minutes without one. In
-memory a series is its changes alone.
+memory a series is its changes alone. A silence that is no silence of a trail's has none: one record of 1970 would be
+half a century of samples.
 Source: OpenMetrics 1.0; Prometheus, "Backfilling from OpenMetrics format".
 """
 
@@ -17,6 +18,7 @@ from models.finding import Finding
 from streams.metrics import FAMILIES, Metrics, Outcome
 
 STEP_S: Final = 300  # of event time between two samples
+MAX_SILENT_STEPS: Final = 400 * 24 * 3_600 // STEP_S  # without an event; of a longer silence only the beginning is told
 STEPS_A_CENSUS: Final = 12  # what is known is counted anew every hour: it changes slowly, and there may be much of it
 
 _TOLD: Final = frozenset(family.name.removesuffix("_total") for family in FAMILIES if not family.has_clock)
@@ -30,6 +32,7 @@ class Feed(Protocol):
 
 
 Series = tuple[str, str]  # the name of a sample, and its labels as they are written
+_Change = tuple[int, float | None]  # a step, and the value from then on; None while there are no samples
 
 
 class Samples:
@@ -41,7 +44,7 @@ class Samples:
         self._step: int | None = None  # in which the last event was
         self._taken = 0
         self._first: int | None = None
-        self._changes: dict[str, dict[Series, list[tuple[int, float]]]] = {}  # family -> series -> step, value since
+        self._changes: dict[str, dict[Series, list[_Change]]] = {}  # family -> series -> changes
         self._texts: dict[str, tuple[str, str]] = {}  # family -> sort, words
 
     def watch(self, engine: Engine) -> None:
@@ -61,8 +64,7 @@ class Samples:
                 self._fed(feed(events[begin:place], is_all=True))
                 begin = place
                 if self._step is not None:
-                    for passed in range(self._step + 1, step + 1):
-                        self._sample(passed)
+                    self._pass(range(self._step + 1, step + 1))
                 self._step = step
         self._fed(feed(events[begin:], is_all=False))
 
@@ -86,9 +88,11 @@ class Samples:
                 yield "".join(self._series(f"{name}{labels}", values))
         yield "# EOF\n"
 
-    def _series(self, head: str, values: list[tuple[int, float]]) -> Iterator[str]:
-        ends = [*values, (self._taken + 1, 0.0)]
+    def _series(self, head: str, values: list[_Change]) -> Iterator[str]:
+        ends: list[_Change] = [*values, (self._taken + 1, None)]
         for (begin, value), (end, _) in pairwise(ends):
+            if value is None:
+                continue
             written = f"{head} {value!r} "
             for step in range(begin, end):
                 yield f"{written}{step * STEP_S}\n"
@@ -96,6 +100,17 @@ class Samples:
     def _fed(self, events: list[Event]) -> None:
         self._metrics.applied(events)
         self._metrics.read("accepted", len(events))
+
+    def _pass(self, steps: range) -> None:
+        """Take the samples of steps that have passed; of too many only the first and the last, and none in between."""
+        if len(steps) > MAX_SILENT_STEPS:
+            self._sample(steps[0])
+            for changes in self._changes.values():
+                for values in changes.values():
+                    values.append((steps[1], None))
+            steps = steps[-1:]
+        for step in steps:
+            self._sample(step)
 
     def _sample(self, step: int, *, is_last: bool = False) -> None:
         """Take a sample at the beginning of a step: all before it has been fed."""

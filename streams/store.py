@@ -6,7 +6,6 @@ and how long the output is. After a kill at any moment all of them stand as of o
 
 from __future__ import annotations
 
-import fcntl
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator
@@ -18,6 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from models.rows import Row
+from streams.database import StateError, opened
 
 SCHEMA_VERSION: Final = 1
 MAX_APPLIED: Final = 200_000  # events that are known to have been applied; more, while they are younger than an hour
@@ -29,10 +29,6 @@ CREATE TABLE files (name BLOB PRIMARY KEY, size INT, modified_ns INT, events INT
 CREATE TABLE applied (number INTEGER PRIMARY KEY, newest_at INT, events INT, ids BLOB);
 CREATE TABLE place (one INTEGER PRIMARY KEY CHECK (one = 1), value BLOB);
 """
-
-
-class StoreError(Exception):
-    """The store cannot be used: in words, with its place."""
 
 
 class Place(Struct):
@@ -54,7 +50,7 @@ class Known(Struct, frozen=True):
 
 
 class Store:
-    """One folder with all that a watch remembers. Raises StoreError where it cannot be had, or another process has it."""
+    """One folder with all that a watch remembers. Raises StateError where it cannot be had, or another process has it."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -62,24 +58,7 @@ class Store:
 
     def __enter__(self) -> Self:
         """Take it, or say why not."""
-        with ExitStack() as files:
-            try:
-                self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-                lock = files.enter_context((self._folder / "lock").open("a+"))
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise StoreError(f"{self._folder}: another process is using this state") from None
-            except OSError as error:
-                raise StoreError(f"{self._folder}: {error.strerror}") from None
-            try:
-                self._db = sqlite3.connect(self._folder / "state.db", isolation_level=None)
-                files.callback(self._db.close)
-                self._db.execute("PRAGMA journal_mode = WAL")
-                self._db.execute("PRAGMA synchronous = FULL")
-                self._prepare()
-            except sqlite3.Error as error:
-                raise StoreError(f"{self._folder / 'state.db'}: {error}") from None
-            self._files = files.pop_all()
+        self._db = self._files.enter_context(opened(self._folder, "state.db", _SCHEMA, SCHEMA_VERSION))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -90,13 +69,6 @@ class Store:
     def folder(self) -> Path:
         """Where it is."""
         return self._folder
-
-    def _prepare(self) -> None:
-        (version,) = self._db.execute("PRAGMA user_version").fetchone()
-        if version == 0:
-            self._db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
-        elif version != SCHEMA_VERSION:
-            raise StoreError(f"{self._folder}: state has layout {version}, this rolehawk reads {SCHEMA_VERSION}")
 
     def place(self) -> Place | None:
         """Say how far the watch had come; None where it never began."""
@@ -135,7 +107,7 @@ class Store:
                 raise
             db.execute("COMMIT")
         except sqlite3.Error as error:
-            raise StoreError(f"{self._folder / 'state.db'}: {error}") from None
+            raise StateError(f"{self._folder / 'state.db'}: {error}") from None
 
     def _write(self, place: Place, rows: Iterable[Row], files: dict[str, Known | None], applied: list[str]) -> None:
         db = self._db

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import groupby
 from pathlib import Path
+from threading import get_ident
 from types import FrameType
 from typing import TYPE_CHECKING, TypeVar
 
@@ -33,6 +34,7 @@ UNDELIVERED = 4
 MAX_COMPLAINTS = 10  # of lines that are no findings; all are counted
 GROUP = "rolehawk-alert"
 SESSION_S = 10  # after a kill the next process waits so long for its partitions
+TOPIC_LOOK_S = 0.5  # between two looks for a topic that is not there yet
 _NO_EXTRA = "alert needs the extra `alert`: pip install 'rolehawk[alert]'"
 
 
@@ -43,7 +45,7 @@ _NO_EXTRA = "alert needs the extra `alert`: pip install 'rolehawk[alert]'"
     "--state",
     metavar="DIR",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Keep in DIR what every sink has been told; needed but for --dry-run.",
+    help="Keep in DIR what every sink has been told; needed but for --dry-run of PATH.",
 )
 @kafka_option
 @click.option("--dry-run", is_flag=True, help="Print what would be sent, and change nothing.")
@@ -78,14 +80,15 @@ def alert(
     """
     try:
         from streams.alert import foreseen  # noqa: PLC0415 - sinks and the ledger are loaded by what uses them
-        from streams.ledger import Ledger, LedgerError  # noqa: PLC0415
+        from streams.database import StateError  # noqa: PLC0415
+        from streams.ledger import Ledger  # noqa: PLC0415
         from streams.secret import SecretError  # noqa: PLC0415
         from streams.sinks import make_sinks  # noqa: PLC0415
     except ImportError as error:
         raise Unusable(_NO_EXTRA if error.name == "urllib3" else str(error)) from None
 
-    if state is None and (flags["dead_letters"] or not flags["dry_run"]):
-        raise click.UsageError("--state DIR is needed", context)
+    if state is None and (flags["dead_letters"] or not (flags["dry_run"] and paths)):
+        raise click.UsageError("--state DIR is needed, or --dry-run with PATH: it reads no topic", context)
     loaded, _ = load_settings(settings)
     with ExitStack() as closing:
         try:
@@ -103,7 +106,7 @@ def alert(
                 ledger = Ledger(None, repeats) if state is None else Ledger.copy_of(state, repeats)
             else:
                 ledger = Ledger(state, repeats)
-        except (SecretError, LedgerError) as error:
+        except (SecretError, StateError) as error:
             raise Unusable(str(error)) from None
         closing.callback(ledger.close)
         metrics = None if listen is None else closing.enter_context(_metrics_at(*listen))
@@ -116,7 +119,7 @@ def alert(
                 if flags["retry_dead_letters"]:
                     say(f"dead letters {ledger.retry_dead_letters(time.time())} are tried again")
                 job.work(paths, kafka, wait_minutes * 60)
-        except LedgerError as error:
+        except StateError as error:
             raise Unusable(f"{state}: {error}") from None
         if not flags["quiet"]:
             job.summarise()
@@ -130,11 +133,16 @@ class _Stop:
     def __init__(self) -> None:
         self.is_asked = False
         self._is_awaiting = False
+        self._main_thread = get_ident()
 
     def __call__(self, _signal: int, _frame: FrameType | None) -> None:
         self.is_asked = True
         if self._is_awaiting:
             raise KeyboardInterrupt
+
+    def ask(self) -> None:
+        """Stop as by SIGTERM, from whatever thread: the main one may be waiting for input that never comes."""
+        signal.pthread_kill(self._main_thread, signal.SIGTERM)
 
     def awaiting(self, read: Callable[[], _T]) -> _T:
         """Read, and let it be interrupted; raises KeyboardInterrupt."""
@@ -163,8 +171,8 @@ class _Job:
         self._desk: Desk = Desk(settings, ledger, self._count)
         digest_s = settings.alert.digest_minutes * 60
         couriers = [Courier(name, sink, ledger, digest_s, self._count, complain) for name, sink in sinks.items()]
-        self._couriers: Couriers = Couriers(couriers, ledger)
         self._stop = _Stop()
+        self._couriers: Couriers = Couriers(couriers, ledger, on_fault=self._stop.ask)
         self.findings = 0
         self.rejected = 0
 
@@ -192,13 +200,15 @@ class _Job:
                 self._follow(kafka)
         finally:
             self._couriers.stop()
-        self._check_couriers()
+            for error in self._couriers.faults:
+                raise error
         if paths and self._stop.is_asked:
             raise KeyboardInterrupt
 
     def is_unfinished(self) -> bool:
-        """Say whether something waits, or was refused."""
-        return bool(self._ledger.waiting(time.time()) or self._ledger.dead_letters())
+        """Say whether something waits for a sink that there is, or was refused by it."""
+        waiting = {*self._ledger.waiting(time.time()), *(each.sink for each in self._ledger.dead_letters())}
+        return not waiting.isdisjoint(self._sinks)
 
     def summarise(self) -> None:
         """Say what was read and what became of it."""
@@ -221,7 +231,6 @@ class _Job:
         topic = self._settings.stream.topics.findings
         try:
             consumer = Cluster.of(self._settings, kafka).consumer(
-                topic,
                 group_id=GROUP,
                 enable_auto_commit=False,
                 auto_offset_reset="earliest",
@@ -234,8 +243,9 @@ class _Job:
         from kafka.errors import KafkaError  # noqa: PLC0415 - an extra, which the consumer asks for
 
         try:
+            self._await(topic, lambda: consumer.partitions_for_topic(topic))
+            consumer.subscribe([topic])
             while not self._stop.is_asked:
-                self._check_couriers()
                 polled = consumer.poll(timeout_ms=500)
                 messages = [message for batch in polled.values() for message in batch]
                 if not messages:
@@ -251,6 +261,14 @@ class _Job:
             raise Unusable(f"kafka: {error}") from None
         finally:
             consumer.close(autocommit=False)
+
+    def _await(self, topic: str, is_there: Callable[[], object]) -> None:
+        """Wait until a topic is there: subscribing to one that is not makes it, of the kind that brokers make."""
+        if not is_there():
+            complain(f"topic {topic} is not there yet, and is waited for: rolehawk worker makes it")
+        while not (self._stop.is_asked or is_there()):
+            self._measure()
+            time.sleep(TOPIC_LOOK_S)
 
     def _take(self, lines: list[Line], *, is_history: bool = False) -> None:
         from streams.sources.findings import FindingError, decode  # noqa: PLC0415 - loaded by now
@@ -275,10 +293,6 @@ class _Job:
     def _measure(self) -> None:
         if self._metrics is not None:
             self._metrics.waiting(self._ledger.waiting(time.time()))
-
-    def _check_couriers(self) -> None:
-        for error in self._couriers.faults:
-            raise error
 
 
 @contextmanager

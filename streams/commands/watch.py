@@ -103,11 +103,12 @@ def watch(
 
     from models.rows import StateVersionError  # noqa: PLC0415 - the engine is loaded by what uses it
     from models.settings import SettingsError  # noqa: PLC0415
+    from streams.database import StateError  # noqa: PLC0415
     from streams.metrics import Metrics, served  # noqa: PLC0415
     from streams.networks import opened  # noqa: PLC0415
     from streams.sources.inventory import InventoryError  # noqa: PLC0415
     from streams.sources.inventory import load as load_inventory  # noqa: PLC0415
-    from streams.store import Store, StoreError  # noqa: PLC0415
+    from streams.store import Store  # noqa: PLC0415
     from streams.watch import Watch  # noqa: PLC0415
 
     def on_rejected(rejected: Rejected) -> None:
@@ -152,7 +153,7 @@ def watch(
                 _summarise(watching)
             if once and watching.leads_nowhere:
                 raise click.exceptions.Exit(UNUSABLE)
-    except (InventoryError, StoreError, SettingsError) as error:
+    except (InventoryError, StateError, SettingsError) as error:
         raise Unusable(str(error)) from None
     except StateVersionError as error:
         raise Unusable(f"{state}: {error}; docs/watch.md says how to go on") from None

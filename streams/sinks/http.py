@@ -5,16 +5,21 @@ What matters of an answer is whether the request was surely taken, surely not ta
 
 from __future__ import annotations
 
+import socket
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
+from threading import Timer
 from typing import Final, Literal
 from urllib.parse import urlsplit
 
 import urllib3
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import (
     ConnectTimeoutError,
     HTTPError,
@@ -29,6 +34,7 @@ from streams.terminal import visible_line
 MAX_ANSWER_BYTES: Final = 65_536  # what is read of an answer
 MAX_REASON: Final = 300  # characters of an answer that are kept
 MAX_RETRY_AFTER_S: Final = 3_600.0
+MAX_WAITS: Final = 3  # times the wait for a first byte, after which an answer that comes byte by byte is cut off
 
 # The request itself is at fault: the same again would be refused again.
 _REFUSALS: Final = frozenset({400, 411, 413, 414, 415, 422, 431})
@@ -67,6 +73,9 @@ class Client:
             self._pool = urllib3.ProxyManager(
                 proxy, 1, maxsize=1, timeout=timeout, retries=False, ssl_context=context, proxy_ssl_context=context
             )
+        self._pool.pool_classes_by_scheme = _pools(self._connected)
+        self._patience_s = MAX_WAITS * timeout_s
+        self._socket: socket.socket | None = None
 
     def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> Answer:
         """Send a body; never raises for what the network or the receiver does."""
@@ -82,6 +91,15 @@ class Client:
 
     def _ask(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
         headers = {"User-Agent": "rolehawk", "Accept": "application/json", **headers}
+        patience = Timer(self._patience_s, self._cut)
+        patience.daemon = True
+        patience.start()
+        try:
+            return self._answered(method, path, body, headers)
+        finally:
+            patience.cancel()
+
+    def _answered(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
         try:
             response = self._pool.request(
                 method, self._base + path, body=body, headers=headers,
@@ -101,6 +119,15 @@ class Client:
             response.close()
         return self._judged(response.status, content, response.headers.get("Retry-After"))
 
+    def _connected(self, to: socket.socket) -> None:
+        self._socket = to
+
+    def _cut(self) -> None:
+        """End the connection under whoever reads of it, TLS or not."""
+        if self._socket is not None:
+            with suppress(OSError):
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+
     def _judged(self, status: int, content: bytes, retry_after: str | None) -> Answer:
         if 200 <= status < 300:
             return Answer("taken", body=content)
@@ -110,6 +137,28 @@ class Client:
         if status in _REFUSALS:
             return Answer("refused", reason)
         return Answer("failed" if status in _NOT_TAKEN else "doubtful", reason, patience_s)
+
+
+def _pools(connected: Callable[[socket.socket], None]) -> dict[str, type[HTTPConnectionPool]]:
+    """Make pools whose connections tell their sockets: urllib3 bounds the wait for each byte, and not for all."""
+
+    class Plain(HTTPConnection):
+        def connect(self) -> None:
+            super().connect()
+            connected(self.sock)
+
+    class Secure(HTTPSConnection):
+        def connect(self) -> None:
+            super().connect()
+            connected(self.sock)
+
+    class PlainPool(HTTPConnectionPool):
+        ConnectionCls = Plain
+
+    class SecurePool(HTTPSConnectionPool):
+        ConnectionCls = Secure
+
+    return {"http": PlainPool, "https": SecurePool}
 
 
 def _phrase(status: int) -> str:

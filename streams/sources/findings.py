@@ -55,7 +55,7 @@ def lines(paths: list[str]) -> Iterator[list[Line]]:
 
 
 def decode(content: bytes | None) -> Finding:
-    """Read one finding, with all of it within bounds and its times in one spelling; raises FindingError."""
+    """Read one finding, with all of it within bounds, its times and severity in one spelling; raises FindingError."""
     if content is None or len(content) > MAX_LINE_BYTES:
         raise FindingError(f"longer than {MAX_LINE_BYTES:,} bytes")
     try:
@@ -64,8 +64,8 @@ def decode(content: bytes | None) -> Finding:
         except msgspec.DecodeError:
             finding = msgspec.convert(decode_lenient(content)[0], Finding)
     except msgspec.ValidationError as error:
-        reason, _, where = str(error).partition(" - at ")
-        raise FindingError(f"{where.strip('`').removeprefix('$.') or 'record'}: {reason}") from None
+        where, reason = _said(error)
+        raise FindingError(f"{where}: {reason}") from None
     except (ValueError, RecursionError):
         raise FindingError("record: no JSON") from None
     for name, shape in _SHAPES:
@@ -79,10 +79,19 @@ def decode(content: bytes | None) -> Finding:
         except (ValueError, OverflowError):
             raise FindingError(f"{name}: is no time") from None
     try:
-        Severity.parse(finding.severity)
+        finding.severity = Severity.parse(finding.severity).label
     except ValueError as error:
         raise FindingError(f"severity: {error}") from None
-    return bounded(finding)
+    try:
+        return bounded(finding)
+    except msgspec.ValidationError as error:  # an integer of which only the digits are kept, as text
+        raise FindingError(f"{_said(error)[0]}: has too many digits") from None
+
+
+def _said(error: msgspec.ValidationError) -> tuple[str, str]:
+    """Take apart which field does not fit, and why."""
+    reason, _, where = str(error).partition(" - at ")
+    return where.strip("`").removeprefix("$.") or "record", reason
 
 
 def _chunks(stream: BufferedReader, file: str) -> Iterator[list[Line]]:

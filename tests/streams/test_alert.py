@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import stat
 import time
 from collections import Counter
@@ -17,7 +18,8 @@ from models.finding import Finding
 from models.record import iso
 from models.settings import parse_settings
 from streams.alert import MAX_WAIT_S, Courier, Couriers, Desk, foreseen
-from streams.ledger import Ledger, LedgerError
+from streams.database import StateError
+from streams.ledger import Ledger
 from streams.sinks import make_sinks
 from tests.findings import KEY, NOW, finding
 from tests.findings import settings as settings_of
@@ -250,6 +252,50 @@ def test_what_waits_is_bounded(bench: Bench, server: PagerDuty, monkeypatch: pyt
     assert len(told | listed) == 25
 
 
+def test_what_is_only_said_again_is_no_backlog(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many findings are open at a sink that must be told again and again, a new one is a page."""
+    monkeypatch.setattr(streams.ledger, "MAX_WAITING", 10)
+    ledger = Ledger(None, {"oncall": 300})
+    desk = Desk(bench.settings, ledger, lambda *_: None, lambda: bench.now)
+    for n in range(11):
+        desk.take([finding(str(n))])
+        due = ledger.begin("oncall", bench.now)
+        assert due is not None
+        ledger.end("oncall", due, "taken", "", bench.now)
+    desk.take([finding("new")])
+    due = ledger.begin("oncall", bench.now)
+    assert due is not None
+    assert due.key == finding("new").finding_id
+    ledger.close()
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_a_clock_that_is_set_back_holds_up_nothing(server: PagerDuty, tmp_path: Path, is_restarted: bool) -> None:
+    """What was to be tried again, what was held and the count of an hour go by the new time, after a restart as well."""
+    limit = "[alert]\nmax_per_entity_per_hour = 1"
+    bench = Bench(server, limit, tmp_path)
+    one: dict[str, Any] = {"entity": {"arn": "arn:one", "type": "role", "class": None, "class_tier": None}}
+    bench.take(finding("told", **one), finding("held", **one))
+    bench.run()
+    server.moods += [Mood(503)]
+    bench.take(finding("failed"))
+    bench.run()
+    set_back_to = bench.now - 30 * 86_400
+    if is_restarted:
+        bench.close()
+        bench = Bench(server, limit, tmp_path)
+    bench.now = set_back_to
+    bench.run()
+    assert {each.key for each in server.incidents} == {finding(name).finding_id for name in ("told", "failed")}
+    bench.run(3_601)
+    (digest,) = (each["payload"]["custom_details"] for each in server.changes)
+    assert [each["finding_id"] for each in digest["findings"]] == [finding("held").finding_id]
+    bench.take(finding("an hour later", **one))
+    bench.run()
+    assert server.incidents[-1].key == finding("an hour later").finding_id
+    bench.close()
+
+
 def test_what_is_remembered_is_bounded(bench: Bench, server: PagerDuty, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is over and told is forgotten, the oldest first; what is open is not."""
     monkeypatch.setattr(streams.ledger, "MAX_KNOWN", 10)
@@ -295,17 +341,30 @@ def test_a_state_has_one_user_and_is_nobody_elses_to_read(tmp_path: Path) -> Non
     """A second process is refused; the folder and the file are the owner's alone; another version's is refused."""
     folder = tmp_path / "state"
     ledger = Ledger(folder)
-    with pytest.raises(LedgerError, match="another rolehawk alert uses it"):
+    with pytest.raises(StateError, match="another process is using this state"):
         Ledger(folder)
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert stat.S_IMODE((folder / "alerts.sqlite").stat().st_mode) == 0o600
     ledger._base.execute("PRAGMA user_version = 99")  # noqa: SLF001 - as a later version would
     ledger.close()
-    with pytest.raises(LedgerError, match="made by another version"):
+    with pytest.raises(StateError, match="layout 99"):
         Ledger(folder)
     (folder / "alerts.sqlite").write_bytes(b"not a database" * 100)
-    with pytest.raises(LedgerError, match="not a database"):
+    with pytest.raises(StateError, match="not a database"):
         Ledger(folder)
+
+
+def test_a_copy_of_what_cannot_be_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dry run on a folder whose file cannot be opened, or is no database, says so."""
+    monkeypatch.chdir(tmp_path)
+    with socket.socket(socket.AF_UNIX) as no_file:
+        no_file.bind("alerts.sqlite")
+        with pytest.raises(StateError, match="unable to open database file"):
+            Ledger.copy_of(tmp_path)
+    Path("alerts.sqlite").unlink()
+    Path("alerts.sqlite").write_bytes(b"not a database" * 100)
+    with pytest.raises(StateError, match="not a database"):
+        Ledger.copy_of(tmp_path)
 
 
 def test_a_full_disk_is_said(server: PagerDuty, tmp_path: Path) -> None:
@@ -314,7 +373,7 @@ def test_a_full_disk_is_said(server: PagerDuty, tmp_path: Path) -> None:
     bench.take(finding("a"))
     (pages,) = bench.ledger._base.execute("PRAGMA page_count").fetchone()  # noqa: SLF001
     bench.ledger._base.execute(f"PRAGMA max_page_count = {pages}")  # noqa: SLF001 - as a full disk
-    with pytest.raises(LedgerError, match="the state cannot be written: database or disk is full"):
+    with pytest.raises(StateError, match="the state cannot be written: database or disk is full"):
         bench.take(*(finding(str(n)) for n in range(1_000)))
     bench.ledger._base.execute("PRAGMA max_page_count = 1000000")  # noqa: SLF001
     bench.run()

@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -153,12 +154,24 @@ def test_what_could_not_be_told_waits_for_the_next_run(here: Path, server: Pager
     assert len(server.incidents) == 1
 
 
+def test_a_sink_that_is_no_more_is_not_waited_for(here: Path, server: PagerDuty) -> None:
+    """What waited for a sink that the settings no longer have is counted in the summary, and neither awaited nor failed."""
+    server.moods.append(Mood(503))
+    assert alert("-", "--state", "state", "--wait-minutes", "0", here=here, stdin=written(fresh())).returncode == 4
+    settings = (here / "rolehawk.toml").read_text()
+    (here / "rolehawk.toml").write_text(settings.replace("oncall", "other"))
+    done = alert("-", "--state", "state", "--wait-minutes", "60", here=here, stdin=written(fresh("b")))
+    assert (done.returncode, len(server.incidents)) == (0, 1)
+    assert "oncall      1 waiting (no longer in the settings)" in done.stderr.splitlines()
+
+
 @pytest.mark.parametrize(
     ("toml", "arguments", "complaint"),
     [
         ("", ["-", "--state", "s"], "the settings have no [[routes]]"),
         (SETTINGS, ["-"], "--state DIR is needed"),
         (SETTINGS, ["--dead-letters"], "--state DIR is needed"),
+        (SETTINGS, ["--dry-run"], "--state DIR is needed, or --dry-run with PATH: it reads no topic"),
         (SETTINGS.replace('severity = "medium"', 'detector = "root-us"'), ["-", "--state", "s"], "the nearest is 'root-use'"),
         (SETTINGS.replace("ROUTING_KEY", "NO_KEY"), ["-", "--state", "s"], "no environment variable 'NO_KEY'"),
         (SETTINGS + 'ca_file = "no.pem"', ["-", "--state", "s"], "sinks.oncall.ca_file: no.pem: No such file"),
@@ -298,6 +311,51 @@ def test_the_topic_is_followed_over_a_kill(here: Path, server: PagerDuty, broker
 
         committed = [consumer.committed(TopicPartition(topic, partition)) for partition in (0, 1)]
     assert sum(each or 0 for each in committed) == 33
+
+
+def test_a_topic_that_is_not_there_yet_is_waited_for(
+    here: Path, server: PagerDuty, broker: SharedBroker, unique: str
+) -> None:
+    """Started before the worker, it says once what it waits for, and hears the first finding."""
+    topic = f"later-{unique}"
+    (here / "rolehawk.toml").write_text(SETTINGS.format(url=server.url) + f'[stream.topics]\nfindings = "{topic}"\n')
+    cluster = Cluster.of(Settings(), broker.bootstrap)
+    process = started("--state", "state", "--kafka", broker.bootstrap, here=here)
+    said = f"rolehawk: topic {topic} is not there yet, and is waited for: rolehawk worker makes it"
+    wait_for(lambda: said in (here / "stderr").read_text(), here)
+    cluster.make_topics({topic: 1})
+    with cluster.producer() as producer:
+        producer.send(topic, value=msgspec.json.encode(fresh()))
+        producer.flush()
+    wait_for(lambda: server.incidents, here)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(DEADLINE_S) == 0
+    assert [line for line in (here / "stderr").read_text().splitlines() if "topic" in line] == [said]
+
+
+# A program whose sinks are at fault, as only a fault of ours can be.
+BREAKS = """
+import streams.sinks.pagerduty
+def body(self, message):
+    raise LookupError("what became of it")
+streams.sinks.pagerduty.PagerDuty.body = body
+from streams.cli import main
+main()
+"""
+
+
+def test_a_courier_that_breaks_ends_the_wait_for_more(here: Path) -> None:
+    """A process that can no longer tell anybody says so and ends, though its pipe is open and nothing comes."""
+    with subprocess.Popen(
+        [sys.executable, "-c", BREAKS, "alert", "-", "--state", "state"], cwd=here, env=environment(ROUTING_KEY=KEY),
+        stdin=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        assert process.stdin is not None
+        process.stdin.write(written(fresh()))
+        process.stdin.flush()
+        assert process.wait(DEADLINE_S) == 2
+        assert process.stderr is not None
+        assert process.stderr.read().startswith(b"rolehawk: internal error: LookupError: what became of it")
 
 
 def test_interrupted_while_it_listens(here: Path, server: PagerDuty) -> None:

@@ -60,6 +60,24 @@ return found;
 """
 
 
+# The words of all statuses, those that stand on two lines, and whether the table of findings is wider than its place.
+STATUSES = """
+const words = [], broken = [];
+for (const cell of document.querySelectorAll("table[data-filter=severity] > tbody td:nth-child(7)")) {
+  const text = cell.firstChild;
+  for (const match of text.data.matchAll(/\\S+/g)) {
+    const range = document.createRange();
+    range.setStart(text, match.index);
+    range.setEnd(text, match.index + match[0].length);
+    words.push(match[0]);
+    if (range.getClientRects().length > 1) broken.push(match[0]);
+  }
+}
+const place = document.querySelector("#findings .scroll");
+return [words, broken, place.scrollWidth > place.clientWidth];
+"""
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[webdriver.Chrome]:
     """Start a browser without a window."""
@@ -170,6 +188,16 @@ def test_text_can_be_read(browser: webdriver.Chrome, sample: Path, width: int, s
     assert len(found) > 1_000
     assert [each for each in found if each[0] < (LARGE_TEXT if each[1] else SMALL_TEXT)] == []
     assert not is_wider(browser)
+
+
+@pytest.mark.parametrize("width", [400, 1400])
+def test_the_findings_fit(browser: webdriver.Chrome, sample: Path, width: int) -> None:
+    """The table of findings is no wider than its place, and no word of a status is broken."""
+    look(browser, sample, width=width)
+    words, broken, is_wide = browser.execute_script(STATUSES)
+    assert "(resolved)" in words
+    assert broken == []
+    assert not is_wide
 
 
 def test_schemes_differ(browser: webdriver.Chrome, sample: Path) -> None:

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import termios
 import time
+import tomllib
 from base64 import b64decode
 from collections import Counter
 from pathlib import Path
@@ -662,6 +663,25 @@ def test_interrupt_is_one_line(tmp_path: Path) -> None:
         assert (process.stdout.read(), process.stderr.read()) == (b"", b"rolehawk: interrupted\n")
     assert [path.name for path in tmp_path.iterdir()] == ["found.jsonl"]
     assert (tmp_path / "found.jsonl").read_text() == "old"
+
+
+@pytest.mark.parametrize("module", ["streams.cli", "click", "streams.commands.worker"])
+def test_interrupt_while_it_loads(tmp_path: Path, module: str) -> None:
+    """Ctrl-C before the command has begun, as the console script runs it: 130 as well, and no traceback."""
+    entry = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]["rolehawk"]
+    code = f"""
+import importlib.metadata, sys
+class Interrupted:
+    def find_spec(self, name, *_):
+        if name == {module!r}:
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupted())
+importlib.metadata.EntryPoint("rolehawk", {entry!r}, "console_scripts").load()()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment(), capture_output=True, timeout=DEADLINE_S, check=False
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")
 
 
 # The rest

@@ -14,8 +14,10 @@ import html5lib
 import pytest
 from msgspec.structs import replace
 
+from models.record import epoch
 from streams.formats.csv import defuse
 from streams.formats.html import Report
+from streams.formats.html.charts import over_time
 from streams.formats.html.markup import element
 from streams.formats.html.report import MAX_FINDINGS, MAX_PRINCIPALS
 from streams.options import SEVERITIES
@@ -147,6 +149,31 @@ def test_what_is_most_urgent_comes_first(root: Element) -> None:
     titles = [link.findtext("bdi") for link in first.iter("a")]
     assert len(titles) == 3
     assert str(titles[0]).startswith("quotes_batch1002: ")
+
+
+@pytest.mark.parametrize(
+    ("until", "per", "label"),
+    [
+        ("2024-05-02T07:00:00Z", "hour", "05-01 00:00"),
+        ("2024-05-08T00:00:00Z", "6 hours", "05-01 00:00"),
+        ("2024-06-08T00:00:00Z", "day", "05-01"),
+        ("2024-12-08T00:00:00Z", "week", "04-25"),
+        ("2026-03-11T00:00:00Z", "30 days", "2024-04"),
+        ("2034-03-11T00:00:00Z", "90 days", "2024-03"),
+        ("2054-03-11T00:00:00Z", "year", "2023-12"),
+        ("2124-05-01T00:00:00Z", "3 years", "2023-12"),
+    ],
+)
+def test_bars_stand_for_what_people_count_in(until: str, per: str, label: str) -> None:
+    """However long a trail is, a bar is an hour, a day, years, and its label tells it from all others, by the year too."""
+    chart = over_time([], epoch("2024-05-01T00:00:00Z"), epoch(until))
+    picture = next(
+        each for each in parsed(f"<!doctype html><title>t</title>{chart}").iter() if str(each.tag).endswith("svg")
+    )
+    labels = [each.text for each in picture if str(each.tag).endswith("text") and not each.get("text-anchor")]
+    assert picture.get("aria-label") == f"Findings opened per {per}: 0 findings, at most 0 to a bar."
+    assert label == labels[0]
+    assert 1 < len(labels) == len(set(labels))
 
 
 def test_changes_are_told_where_asked_for() -> None:

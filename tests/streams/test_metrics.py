@@ -174,7 +174,7 @@ def test_the_census_follows_what_there_is() -> None:
         "DeleteRolePolicy", user("erin"), 100 * DAY, eventSource="iam.amazonaws.com", requestParameters=grant
     )
     metrics = measured([put, key, taken])
-    assert samples(metrics, "rolehawk_wildcard_grants") == {}
+    assert samples(metrics, "rolehawk_wildcard_grants") == {(ACCOUNT,): 0}
     assert samples(metrics, "rolehawk_access_keys")["90-180d", ACCOUNT] >= 1
     assert samples(metrics, "rolehawk_unused_entities") == {("user",): 1}
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -15,6 +16,7 @@ import msgspec
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
+import streams.metrics_file
 from models.record import epoch
 from models.settings import Settings, parse_settings
 from streams.cli import run
@@ -126,6 +128,21 @@ def test_a_finding_closes_at_its_time_though_nothing_comes(tmp_path: Path) -> No
     values = {int(at): float(value) for value, at in opened}
     begin_at = min(values)
     assert [values[begin_at + hours * 3_600] for hours in (0, 23, 25, 96)] == [1, 1, 0, 0]
+
+
+def test_a_silence_of_years_is_no_file_of_years(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Of a silence that is too long for a trail's only the ends are told, of others every step; what is counted goes on."""
+    monkeypatch.setattr(streams.metrics_file, "MAX_SILENT_STEPS", DAY * 60 // STEP_S)
+    records = [record("ListUsers", user("dora"), minute) for minute in (0, DAY // 2, 40 * DAY, 40 * DAY + 1)]
+    (tmp_path / "1.json").write_bytes(msgspec.json.encode({"Records": records}))
+    result = replay([str(tmp_path)], Settings(), with_samples=True)
+    assert result.samples is not None
+    text = "".join(result.samples.lines())
+    counted = re.findall(r'rolehawk_events_total\{outcome="accepted"\} (\S+) (\d+)', text)
+    values = [(float(value), int(at)) for value, at in counted]
+    gaps = [later - earlier for (_, earlier), (_, later) in pairwise(values)]
+    assert Counter(gaps) == {STEP_S: DAY // 2 * 60 // STEP_S + 1, 40 * DAY * 60 - DAY // 2 * 60 - STEP_S: 1}
+    assert [value for value, _ in values[-2:]] == [2, 4]
 
 
 def test_the_command_writes_it_whole_or_not_at_all(tmp_path: Path) -> None:

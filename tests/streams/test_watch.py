@@ -29,10 +29,11 @@ from models.settings import Settings, parse_settings
 from models.trail import Rejected
 from streams import arrivals
 from streams import watch as watching
+from streams.database import StateError
 from streams.metrics import Metrics
 from streams.output import GrowingFile, Unusable
 from streams.replay import replay
-from streams.store import Known, Place, Store, StoreError
+from streams.store import Known, Place, Store
 from streams.watch import Tally, Watch
 from tests.records import ACCOUNT, START, Json, record, sign_in, user
 
@@ -427,11 +428,11 @@ def test_state_of_another_layout_is_refused(tmp_path: Path) -> None:
     """A store that another version made, or that is no store, is refused by name."""
     with Store(tmp_path / "state") as store:
         store._db.execute("PRAGMA user_version = 99")  # noqa: SLF001 - as another version would
-    with pytest.raises(StoreError, match="layout 99"), Store(tmp_path / "state"):
+    with pytest.raises(StateError, match="layout 99"), Store(tmp_path / "state"):
         pass
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "state.db").write_bytes(b"no database at all, for sure" * 100)
-    with pytest.raises(StoreError, match="not a database"), Store(tmp_path / "other"):
+    with pytest.raises(StateError, match="not a database"), Store(tmp_path / "other"):
         pass
 
 

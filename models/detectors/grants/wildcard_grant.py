@@ -101,7 +101,7 @@ class WildcardGrant(Detector[GrantsState], frozen=True, kw_only=True):
             ),
             summary=(
                 f"{by} {'tried' if denied else 'made'} {event.api.name}: {what} newly grants {change.entity.type} {name} more "
-                f"than it should. {worst.why} {'Nobody holds it yet. ' if not change.is_held else ''}"
+                f"than it should: {worst.why}. {'Nobody holds it yet. ' if not change.is_held else ''}"
                 f"Narrower: {worst.fix}"
             ),
             seen={

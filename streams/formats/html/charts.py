@@ -13,8 +13,18 @@ from streams.formats.html.markup import Markup, element, heading, join, table
 
 SEVERITIES: Final = tuple(each.label for each in reversed(Severity))
 DAY_S: Final = 86_400
-STEPS_S: Final = (3_600, 6 * 3_600, DAY_S, 7 * DAY_S, 30 * DAY_S)  # what a bar may stand for
+YEAR_S: Final = 365 * DAY_S
 MAX_BARS: Final = 45
+_HOUR, _DAY, _MONTH = slice(5, 16), slice(5, 10), slice(7)  # what of an instant tells a bar from all others
+STEPS: Final = {  # what a bar may stand for; beyond these as many years as it takes
+    3_600: ("hour", _HOUR),
+    6 * 3_600: ("6 hours", _HOUR),
+    DAY_S: ("day", _DAY),
+    7 * DAY_S: ("week", _DAY),
+    30 * DAY_S: ("30 days", _MONTH),
+    90 * DAY_S: ("90 days", _MONTH),
+    YEAR_S: ("year", _MONTH),
+}
 
 WIDTH: Final = 400  # of the drawing, in units of its own
 LEFT: Final = 28  # room for the numbers of the axis
@@ -24,7 +34,9 @@ ROW: Final = 32  # of a bar with its label
 
 def over_time(findings: Sequence[Finding], since: int, until: int) -> Markup:
     """Draw how many findings opened when, by severity, the most severe at the bottom."""
-    step_s = next((step for step in STEPS_S if (until - since) / step <= MAX_BARS), (until - since) // MAX_BARS + 1)
+    years = -(-(until - since) // (MAX_BARS * YEAR_S))
+    step_s = next((step for step in STEPS if (until - since) / step <= MAX_BARS), years * YEAR_S)
+    per, part = STEPS.get(step_s, (f"{years} years", _MONTH))
     begin = since - since % step_s
     counts: dict[int, Counter[str]] = {start: Counter() for start in range(begin, until + 1, step_s)}
     for each in findings:
@@ -45,9 +57,7 @@ def over_time(findings: Sequence[Finding], since: int, until: int) -> Markup:
                             height=_at(max(height - 1, 1)), class_=f"fill-{severity}")
                 )  # fmt: skip
         if place % max(1, -(-len(counts) // 5)) == 0:
-            label = iso(start)[5:10] if step_s >= DAY_S else minute(iso(start))[5:]
-            drawn.append(element("text", label, x=_at(LEFT + place * room), y=HEIGHT + 26))
-    per = {3_600: "hour", DAY_S: "day", 7 * DAY_S: "week"}.get(step_s, f"{step_s / DAY_S:g} days")
+            drawn.append(element("text", minute(iso(start))[part], x=_at(LEFT + place * room), y=HEIGHT + 26))
     name = f"Findings opened per {per}"
     shown = [severity for severity in SEVERITIES if any(bars[severity] for bars in counts.values())]
     rows = [
@@ -57,7 +67,7 @@ def over_time(findings: Sequence[Finding], since: int, until: int) -> Markup:
     ]
     numbers = table(f"{name}, by severity", [heading("from (UTC)"), *map(heading, shown)], [element("tbody", *rows)])
     legend = element("ul", *(element("li", each, class_=f"key key-{each}") for each in shown), class_="legend")
-    said = f"{counted(len(findings), 'finding')}, at most {highest} in one {per}."
+    said = f"{counted(len(findings), 'finding')}, at most {highest} to a bar."
     return _figure(
         name, said, HEIGHT + 32, drawn, join(legend, element("details", element("summary", "Numbers"), numbers))
     )

@@ -280,7 +280,7 @@ def _row(finding: Finding, *, is_told: bool) -> Markup:
             "td", element("ul", *whom) if whom else "itself" if finding.actor.arn else "not known", class_="spare who"
         ),
         element("td", finding.account_id, class_="spare whole"),
-        element("td", standing(finding)),
+        element("td", standing(finding), class_="standing"),
         element("td", f"{finding.evidence_count:,}", class_="number spare", data_key=finding.evidence_count),
         data_facet=finding.severity,
         data_story=anchor(finding.finding_id) if is_told else None,

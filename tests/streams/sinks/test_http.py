@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import socket
+import ssl
+from contextlib import suppress
 from email.utils import formatdate
 from pathlib import Path
 from threading import Thread
-from time import time
+from time import sleep, time
 
 import pytest
 
@@ -118,6 +120,35 @@ def test_what_is_no_http_is_doubtful() -> None:
         answer = post(f"http://127.0.0.1:{server.getsockname()[1]}")
         thread.join()
     assert answer.outcome == "doubtful"
+
+
+@pytest.mark.parametrize("is_secure", [False, True])
+@pytest.mark.parametrize(
+    ("start", "outcome"), [(b"HTTP/1.1 ", "doubtful"), (b"HTTP/1.1 202 OK\r\nContent-Length: 999\r\n\r\n", "taken")]
+)
+def test_an_answer_without_end_is_cut_off(tmp_path: Path, start: bytes, outcome: str, is_secure: bool) -> None:
+    """A receiver that sends a byte now and then for ever keeps nobody; where it has given the status, that counts."""
+    ours = self_signed(tmp_path)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(ours)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def drip() -> None:
+            accepted, _ = server.accept()
+            with context.wrap_socket(accepted, server_side=True) if is_secure else accepted as connection:
+                connection.recv(65_536)
+                with suppress(OSError):  # as it ends
+                    connection.sendall(start)
+                    while True:
+                        connection.sendall(b"a")
+                        sleep(0.05)
+
+        thread = Thread(target=drip)
+        thread.start()
+        url = f"{'https' if is_secure else 'http'}://127.0.0.1:{server.getsockname()[1]}"
+        answer = post(url, ours if is_secure else None, timeout_s=0.5)
+        thread.join()
+    assert answer.outcome == outcome
 
 
 def test_a_long_answer_is_not_read_to_its_end() -> None:

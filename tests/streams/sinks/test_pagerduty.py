@@ -236,6 +236,11 @@ def test_any_text_is_bounded(text: str, times: int) -> None:
         ({"status": "odd"}, "status: Invalid enum value 'odd'"),
         ({"title": 7}, "title: Expected `str`, got `int`"),
         ({"seen": []}, "seen: Expected `object`, got `array`"),
+        ({"evidence_count": 10**30}, "evidence_count: has too many digits"),
+        (
+            {"entity": {"arn": "a", "type": "role", "class": None, "class_tier": -(10**30)}},
+            "entity.class_tier: has too many",
+        ),
     ],
 )
 def test_what_is_no_finding_is_named_by_field(change: dict[str, Any], complaint: str) -> None:
@@ -250,6 +255,22 @@ def test_what_is_no_json_is_refused(content: bytes | None) -> None:
     """Neither broken nor nested nor other JSON is taken for a finding."""
     with pytest.raises(FindingError):
         decode(content)
+
+
+def test_severities_have_one_spelling() -> None:
+    """However another producer spells a severity, a page has it and a digest counts it."""
+    old: dict[str, Any] = {"opened_at": "2020-01-01T00:00:00Z", "updated_at": "2020-01-01T00:00:00Z"}
+    spelled = [finding("a", severity="High"), finding("b", severity="CRITICAL", **old)]
+    with PagerDuty() as server:
+        tell(server, *(decode(msgspec.json.encode(each)) for each in spelled))
+    assert [event["payload"]["severity"] for event in server.events()] == ["error"]
+    assert [change["payload"]["custom_details"]["by_severity"] for change in server.changes] == [{"critical": 1}]
+
+
+def test_numbers_stay_numbers() -> None:
+    """A probability with all its digits is told as the number that it is; digits without end are text."""
+    seen = decode(msgspec.json.encode(finding(seen={"p_value": 1.2345678901234567e-05, "n": 10**30}))).seen
+    assert seen == {"p_value": 1.2345678901234567e-05, "n": f"1{'0' * 30}"}
 
 
 def test_secrets_are_never_shown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
