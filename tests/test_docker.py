@@ -74,6 +74,14 @@ def test_what_goes_on_running_is_watched(name: str) -> None:
     assert set(service.get("depends_on", ())) <= SERVICES.keys()
 
 
+def test_what_goes_on_running_is_scraped() -> None:
+    """Prometheus knows of each service where it serves its metrics, and of no other."""
+    (job,) = yaml.safe_load((ROOT / "prometheus/prometheus.yml").read_text())["scrape_configs"]
+    commands = [each.get("command", []) for each in SERVICES.values()]
+    served = {each[each.index("--listen") + 1] for each in commands if "--listen" in each}
+    assert served == set(job["static_configs"][0]["targets"])
+
+
 def test_no_secret_is_in_it() -> None:
     """Nothing that is set is named like a secret."""
     names = [name for service in SERVICES.values() for name in service.get("environment", ())]
