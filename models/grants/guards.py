@@ -206,7 +206,8 @@ def _detector_updated(event: Event, request: dict[str, Any], account: AccountSta
 def _bucket(way: str, words: str = "", leaves_files: Callable[[dict[str, Any], str], bool] | None = None) -> _Reader:
     """Read a change to a bucket, if a trail delivers to it: by what was seen, else by its name.
 
-    ``leaves_files`` says whether the change leaves the trail its files; one without words always does.
+    ``leaves_files`` says whether the change leaves the trail its files; one without words always does. A trail whose
+    bucket is gone has nowhere to log to; that a name alone makes a bucket a trail's is less sure.
     """
 
     def read(event: Event, request: dict[str, Any], account: AccountState) -> Guarded | None:
@@ -216,7 +217,7 @@ def _bucket(way: str, words: str = "", leaves_files: Callable[[dict[str, Any], s
         entity = EntityRef(f"arn:{partition_of(event.call.aws_region)}:s3:::{name}", "bucket")
         if not words or (leaves_files is not None and leaves_files(request, account.account_id)):
             return _seen(entity, "restores", "keeps its files", way)
-        return _seen(entity, "less", words, way)
+        return _seen(entity, "stops" if way == "being" and name in account.trail_buckets else "less", words, way)
 
     return read
 

@@ -89,6 +89,9 @@ def test_a_trails_bucket_is_known_by_the_trail() -> None:
     made = call("CreateTrail", CT, -5, name="main", s3BucketName="audit-7")
     assert len(findings([made, call("DeleteBucketPolicy", S3, bucketName="audit-7")], only=NAME)) == 1
     assert findings([call("DeleteBucketPolicy", S3, bucketName="audit-7")], only=NAME) == []
+    (gone,) = findings([made, call("DeleteBucket", S3, bucketName="audit-7")], only=NAME)
+    (named,) = findings([call("DeleteBucket", S3, bucketName="aws-cloudtrail-logs-1")], only=NAME)
+    assert (gone.severity, named.severity) == ("high", "medium")
     (found,) = findings([made, call("UpdateTrail", CT, name="main", s3BucketName="elsewhere")], only=NAME)
     assert "elsewhere" in found.seen["effect"]
 
