@@ -151,6 +151,9 @@ LADDER: Final[dict[Facts, Rung]] = {
     Facts.AGENT_CLIENT: Rung(3, "agent", "an AI agent's client"),
 }
 
+# Which side a rung's words speak for.
+SIDES: Final = {rung.text: rung.side for rung in LADDER.values()}
+
 
 def union(tier: int | None = None, side: Side | None = None) -> int:
     """Join the bits of all facts of a tier, a side, or both, into one mask."""

@@ -14,7 +14,7 @@ from rich.text import Text
 from models.detector import Rule
 from models.engine import Principal
 from models.explanation import Explanation
-from models.facts import LADDER
+from models.facts import SIDES
 from models.finding import Finding
 from streams.formats.drawing import (
     SHORT_ID,
@@ -261,9 +261,6 @@ def _strongest(principal: Principal) -> str:
     """Say what speaks loudest for the class given, and in how many sessions it showed."""
     if not principal.evidence:
         return "no evidence"
-    speaking = (each for each in principal.evidence if _SIDES.get(each.fact) == principal.class_)
+    speaking = (each for each in principal.evidence if SIDES.get(each.fact) == principal.class_)
     first = next(speaking, principal.evidence[0])
     return f"{visible(first.fact)} ({counted(first.count, 'session')})"
-
-
-_SIDES: Final = {rung.text: rung.side for rung in LADDER.values()}

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from models.engine import Principal
 from models.explanation import Explanation
-from models.facts import LADDER
+from models.facts import SIDES
 from models.finding import Finding, Severity
 from models.record import epoch
 from models.trail import Rejected
@@ -339,15 +339,12 @@ def _shown_by(principal: Principal) -> Markup:
     """List what shows it, the strongest in sight; where it is both, first something for each."""
     evidence = principal.evidence
     if principal.kind == "mixed":
-        for_each = {_SIDES.get(fact.fact) == "human": fact for fact in reversed(evidence) if _SIDES.get(fact.fact)}
+        for_each = {SIDES.get(fact.fact) == "human": fact for fact in reversed(evidence) if SIDES.get(fact.fact)}
         evidence = [*for_each.values(), *(fact for fact in evidence if fact not in for_each.values())]
     facts = [element("li", f"{fact.fact} ({fact.count:,})") for fact in evidence]
     first, rest = facts[:MAX_FACTS], facts[MAX_FACTS:]
     more = element("details", element("summary", f"{len(rest)} more"), element("ul", *rest)) if rest else ""
     return join(element("ul", *first), more) if first else text("no evidence")
-
-
-_SIDES: Final = {rung.text: rung.side for rung in LADDER.values()}
 
 
 def _reading(report: Report) -> Markup:
