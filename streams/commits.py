@@ -65,10 +65,7 @@ class Commits:
     async def commit_all(self) -> bool:
         """Commit what is done, news or not; says whether Kafka took it, so that nobody else can have had partitions."""
         done = self._done()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(ANSWER_S):
-                return not done or await self._is_taken(done)
-        return False
+        return not done or await self._is_taken_soon(done)
 
     async def is_ours(self, tp: TP) -> bool:
         """Say whether nobody else can have a partition: Kafka took a commit lately, or takes one now."""
@@ -77,10 +74,11 @@ class Commits:
         desk = self._desks.get(tp)
         if desk is None or tp not in self._consumer().assignment():
             return False
-        with suppress(TimeoutError):
-            async with asyncio.timeout(ANSWER_S):
-                return await self._is_taken({tp: desk.done})
-        return False
+        return await self._is_taken_soon({tp: desk.done})
+
+    def forget(self, tp: TP) -> None:
+        """Learn that a partition is let go of."""
+        self._committed.pop(tp, None)
 
     def _done(self) -> dict[TP, int]:
         if not self._desks:  # and perhaps no consumer yet
@@ -88,9 +86,11 @@ class Commits:
         assigned = self._consumer().assignment()
         return {tp: desk.done for tp, desk in self._desks.items() if tp in assigned}
 
-    def forget(self, tp: TP) -> None:
-        """Learn that a partition is let go of."""
-        self._committed.pop(tp, None)
+    async def _is_taken_soon(self, offsets: dict[TP, int]) -> bool:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(ANSWER_S):
+                return await self._is_taken(offsets)
+        return False
 
     async def _is_taken(self, offsets: dict[TP, int]) -> bool:
         asked_at_s = since_boot_s()

@@ -290,15 +290,16 @@ class Worker:
         except TimeoutError as error:
             _log.error("a flush has not ended in %d s: it might come after another worker's", REVOKE_TIMEOUT_S)
             await self._break_off(error)
-        if not await self._is_kept():
+        if not await self._commit_all():
             for tp in list(self._open):
                 await self._close(tp)
 
     async def _stopping(self, *_: object, **_more: object) -> None:
         self.on_stopping()
-        await self._is_kept()
+        await self._commit_all()
 
-    async def _is_kept(self) -> bool:
+    async def _commit_all(self) -> bool:
+        """Commit what is done; says whether Kafka took it."""
         try:
             return await self._commits.commit_all()
         except Exception as error:  # noqa: BLE001 - Faust has given up: then it is done again

@@ -150,6 +150,13 @@ class Trail(NamedTuple):
     findings: dict[str, Sameness]
 
 
+def check_it_ends_as_a_replay(stream: StreamUnderTest, trail: Trail) -> None:
+    """Tell that all has come, and hold every finding in its last state against the replay's."""
+    stream.complete(trail.records)
+    stream.wait_until_done()
+    assert sameness(stream.findings().values()) == trail.findings
+
+
 @pytest.fixture(scope="session")
 def trail(tmp_path_factory: pytest.TempPathFactory) -> Trail:
     """Simulate an organisation with all that can go wrong in it."""
@@ -174,9 +181,7 @@ def test_one_worker_finds_what_a_replay_finds(stream: StreamUnderTest, trail: Tr
     """The whole trail in one go: every finding in its last state is the replay's, none comes besides; SIGTERM ends it."""
     worker = stream.start()
     stream.send(trail.records)
-    stream.complete(trail.records)
-    stream.wait_until_done()
-    assert sameness(stream.findings().values()) == trail.findings
+    check_it_ends_as_a_replay(stream, trail)
     assert stream.messages("rejected") == []
     counted = worker.metrics()
     assert counted['rolehawk_events_total{outcome="accepted"}'] == len(trail.records)
@@ -195,9 +200,7 @@ def test_time_passes_as_events_come(stream: StreamUnderTest, trail: Trail) -> No
     stream.wait_until_done()
     told_at = max(decode_filed(each).watermark for each in stream.values("filed"))
     assert told_at > epoch(trail.records[-1]["eventTime"]) - 86_400
-    stream.complete(trail.records)
-    stream.wait_until_done()
-    assert sameness(stream.findings().values()) == trail.findings
+    check_it_ends_as_a_replay(stream, trail)
 
 
 @pytest.mark.long
@@ -208,9 +211,7 @@ def test_a_producer_with_transactions(stream: StreamUnderTest, trail: Trail) -> 
     wait_for(lambda: len(stream.findings()) > 10, stream.logs)
     first.kill()
     stream.start()
-    stream.complete(trail.records)
-    stream.wait_until_done()
-    assert sameness(stream.findings().values()) == trail.findings
+    check_it_ends_as_a_replay(stream, trail)
 
 
 @pytest.mark.long
@@ -218,9 +219,7 @@ def test_going_back_costs_nothing_but_time(stream: StreamUnderTest, trail: Trail
     """Messages that come again, and those that do not yet come because of it, in mid-stream and in every partition."""
     worker = stream.start(program=RESTLESS)
     stream.send(trail.records, size=10)
-    stream.complete(trail.records)
-    stream.wait_until_done()
-    assert sameness(stream.findings().values()) == trail.findings
+    check_it_ends_as_a_replay(stream, trail)
     assert not worker.has_ended()
 
 
@@ -263,9 +262,7 @@ def test_killed_and_started_again(stream: StreamUnderTest, trail: Trail) -> None
     wait_for(lambda: len(stream.findings()) > 10, stream.logs)
     first.kill()
     stream.start()
-    stream.complete(trail.records)
-    stream.wait_until_done()
-    assert sameness(stream.findings().values()) == trail.findings
+    check_it_ends_as_a_replay(stream, trail)
 
 
 @pytest.mark.long
@@ -284,9 +281,7 @@ def test_killed_in_mid_flush(stream: StreamUnderTest, trail: Trail, program: str
         at = upto
         wait_for(worker.has_ended, stream.logs)
     stream.start()
-    stream.complete(trail.records)
-    stream.wait_until_done()
-    assert sameness(stream.findings().values()) == trail.findings
+    check_it_ends_as_a_replay(stream, trail)
 
 
 @pytest.mark.long
@@ -298,9 +293,7 @@ def test_a_worker_that_cannot_store_ends(stream: StreamUnderTest, trail: Trail) 
     assert "refused for good" in worker.log.read_text()
     assert stream.left("filed") > 0
     stream.start()
-    stream.complete(trail.records)
-    stream.wait_until_done()
-    assert sameness(stream.findings().values()) == trail.findings
+    check_it_ends_as_a_replay(stream, trail)
 
 
 @pytest.mark.long
@@ -318,9 +311,7 @@ def test_a_second_worker_joins_and_leaves(stream: StreamUnderTest, trail: Trail)
     stream.start("c")
     stream.wait_until_done()
     assert second.stop() == 0
-    stream.complete(trail.records)
-    stream.wait_until_done()
-    assert sameness(stream.findings().values()) == trail.findings
+    check_it_ends_as_a_replay(stream, trail)
 
 
 @pytest.mark.long
@@ -358,9 +349,7 @@ def test_two_workers_find_what_a_replay_finds(stream: StreamUnderTest, trail: Tr
     stream.start("a")
     stream.start("b")
     stream.send(trail.records)
-    stream.complete(trail.records)
-    stream.wait_until_done()
-    assert sameness(stream.findings().values()) == trail.findings
+    check_it_ends_as_a_replay(stream, trail)
 
 
 @pytest.mark.long
@@ -373,9 +362,7 @@ def test_a_fresh_machine_recovers_from_the_changelog(stream: StreamUnderTest, tr
     assert worker.stop() == 0
     stream.start("elsewhere")
     stream.send(trail.records[half:])
-    stream.complete(trail.records)
-    stream.wait_until_done()
-    assert sameness(stream.findings().values()) == trail.findings
+    check_it_ends_as_a_replay(stream, trail)
 
 
 @pytest.mark.long
@@ -431,9 +418,7 @@ def test_poison_and_a_detector_that_raises(stream: StreamUnderTest, trail: Trail
     for role in ("cloudtrail", "filed", "drafts"):
         stream.produce((stream.topic(role), 0, each, None) for each in poison)
     stream.send(trail.records[half:])
-    stream.complete(trail.records)
-    stream.wait_until_done()
-    assert sameness(stream.findings().values()) == trail.findings
+    check_it_ends_as_a_replay(stream, trail)
     reasons = [each["reason"] for each in stream.messages("rejected")]
     assert any("detector raising raised KeyError: 'ConsoleLogin'" in each for each in reasons)
     assert sum("raised" not in each for each in reasons) >= 3 * len(poison) - 1  # an empty message holds no record
@@ -473,9 +458,7 @@ def test_seeded_from_history(stream: StreamUnderTest, trail: Trail) -> None:
     assert history
     stream.start()
     stream.send(trail.records[len(trail.records) // 3 :])
-    stream.complete(trail.records)
-    stream.wait_until_done()
-    assert sameness(stream.findings().values()) == trail.findings
+    check_it_ends_as_a_replay(stream, trail)
 
 
 @pytest.mark.long
