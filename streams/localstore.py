@@ -1,41 +1,81 @@
-"""The rows of one partition on this machine: a table of Faust's, kept in RocksDB, filled from its changelog.
+"""The rows of one partition on this machine: a table over a changelog, kept in RocksDB.
 
-Faust brings a table up to its changelog before any message is given out, on a fresh machine as after a rebalance. Writing
-is ours: the rows of a flush and the offset up to which the table then holds go in together.
+The rows of a flush, and the offset of the changelog up to which the table then holds, go in together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any, Protocol, cast
+import logging
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Final, cast
 
-from rocksdict import Rdict, WriteBatch
+import msgspec
+from msgspec import Struct
+from rocksdict import Options, Rdict, WriteBatch
 
 from streams.outbox import StateRow
 
+_PROGRESS_KEY: Final = b"\0progress"  # no row's key: those begin with a desk's name
+_MEMORY: Final = 8 * 1024 * 1024  # bytes of rows that wait for their file
+_MAX_FILES: Final = 128  # that are open
 
-class _Store(Protocol):
-    """What is used of Faust's RocksDB store."""
 
-    offset_key: bytes
+class _Progress(Struct, array_like=True, frozen=True):
+    """How far a table has come."""
 
-    def _db_for_partition(self, partition: int) -> Rdict:
-        """Give the database of a partition."""
+    offset: int  # of the last row of the changelog that it has; -1 for none
+    written_at: float  # in seconds since 1970
+
+
+_log = logging.getLogger(__name__)
+_NOTHING: Final = _Progress(-1, 0.0)
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(_Progress).decode
 
 
 class TableStore:
-    """One partition of a table."""
+    """One partition of a table. One that cannot be opened is begun anew: what it had is in its changelog."""
 
-    def __init__(self, table: Any, partition: int) -> None:  # noqa: ANN401 - Faust's own type says less than is used
-        self.changelog = cast("str", table.changelog_topic_name)
-        self._store = cast("_Store", table.data)
-        self._db = self._store._db_for_partition(partition)  # noqa: SLF001 - Faust reads all partitions or one key
+    def __init__(self, folder: Path, changelog: str, partition: int, clock: Callable[[], float] = time.time) -> None:
+        self.changelog = changelog
+        self.partition = partition
+        self._folder = folder
+        self._clock = clock
+        try:
+            self._open()
+        except Exception as error:  # noqa: BLE001 - its own are no more than that
+            _log.warning("%s: %s", folder, error)
+            self._destroy()
+            self._open()
+
+    def _open(self) -> None:
+        options = Options(raw_mode=True)
+        options.create_if_missing(True)
+        options.set_write_buffer_size(_MEMORY)
+        options.set_max_open_files(_MAX_FILES)
+        self._folder.parent.mkdir(parents=True, exist_ok=True)
+        self._rows = Rdict(str(self._folder), options)
+        stored = self._rows.get(_PROGRESS_KEY)
+        self._progress = _NOTHING if stored is None else _decode(stored)
+
+    @property
+    def offset(self) -> int:
+        """The offset of the last row of the changelog that the table has; -1 for none."""
+        return self._progress.offset
+
+    @property
+    def age_s(self) -> float:
+        """How long ago that was, in seconds."""
+        return self._clock() - self._progress.written_at
 
     def read(self) -> Iterator[tuple[bytes, bytes]]:
         """Give all rows."""
-        for key, value in self._db.items():
-            if key != self._store.offset_key:
-                yield cast("bytes", key), cast("bytes", value)
+        for key, value in self._rows.items():
+            if key != _PROGRESS_KEY:
+                yield cast("bytes", key), value
 
     def write(self, rows: Iterable[StateRow], offset: int) -> None:
         """Store rows, and the offset of the changelog up to which the table holds."""
@@ -45,5 +85,19 @@ class TableStore:
                 batch.delete(key)
             else:
                 batch.put(key, value)
-        batch.put(self._store.offset_key, str(offset).encode())
-        self._db.write(batch)
+        self._progress = _Progress(offset, self._clock())
+        batch.put(_PROGRESS_KEY, _encode(self._progress))
+        self._rows.write(batch)
+
+    def clear(self) -> None:
+        """Let go of all rows, and of how far they had come."""
+        self.close()
+        self._destroy()
+        self._open()
+
+    def close(self) -> None:
+        """Let go of the folder."""
+        self._rows.close()
+
+    def _destroy(self) -> None:
+        shutil.rmtree(self._folder)

@@ -1,64 +1,73 @@
-"""What Faust's recovery never misses: what it has thrown away itself.
+"""Brings a table up to its changelog, on a fresh machine as after a change of hands.
 
-When partitions change hands a read may be under way that ends only after Faust has gone back in the changelogs. It takes
-what lies there, is thrown away as one of before, and Faust waits for ever for what Kafka has given (seen on 0.15.3).
+This is ours, and not Faust's, which as partitions change hands may throw away a part of what it has read of a changelog
+and read on behind it (seen on 0.15.3): a table with holes, and nothing tells.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
-from contextlib import suppress
-from typing import Final, Protocol
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Final
 
-from aiokafka.errors import KafkaError  # type: ignore[import-untyped]  # it ships no types
-from faust.types import TP
+from aiokafka import AIOKafkaConsumer, TopicPartition  # type: ignore[import-untyped]  # it ships no types
+from aiokafka.errors import KafkaError  # type: ignore[import-untyped]
 
-from streams.commits import Consumer
+from streams.localstore import TableStore
+from streams.outbox import StateRow
+from streams.topics import MAX_FLUSH, TOMBSTONES_S
 
-STALLED_S: Final = 3.0  # without one row of a changelog that has more; more than a read waits (1 s)
+MAX_AGE_S: Final = TOMBSTONES_S / 2  # of a table: rows may be gone of which its changelog no longer says so
+POLL_MS: Final = 1_000
+RETRY_S: Final = 1.0
 
 _log = logging.getLogger(__name__)
 
 
-class Recovery(Protocol):
-    """What is used of Faust's recovery."""
+async def catch_up(store: TableStore, client: Mapping[str, Any]) -> None:
+    """Write into a table what its changelog has and it has not; waits while Kafka is away. Raises KafkaError.
 
-    @property
-    def in_recovery(self) -> bool:
-        """Whether tables are being read."""
-
-    @property
-    def active_offsets(self) -> Mapping[TP, int | None]:
-        """Give the last row that was read, by partition of a changelog."""
-
-    def active_remaining(self) -> Mapping[TP, int]:
-        """Count the rows that are missing, by partition of a changelog."""
-
-
-class Patience:
-    """Which changelogs have given nothing since they were last looked at."""
-
-    def __init__(self) -> None:
-        self._before: dict[TP, int] = {}
-
-    def lost_with(self, recovery: Recovery) -> dict[TP, int]:
-        """Give the offsets to go back to, of changelogs that have more and have not moved since the last call."""
-        offsets = recovery.active_offsets
-        missing = (tp for tp, left in recovery.active_remaining().items() if left > 0) if recovery.in_recovery else ()
-        now = {tp: max(offsets[tp] or 0, 0) for tp in missing}
-        still = {tp: offset for tp, offset in now.items() if self._before.get(tp) == offset}
-        self._before = now
-        return still
-
-
-async def read_on(recovery: Recovery, consumer: Consumer) -> None:
-    """Go back, again and again, in a changelog that is being read and does not come."""
-    patience = Patience()
+    A table that its changelog does not vouch for is made anew: one that is too old, or ahead of it, as of a topic that was
+    made anew.
+    """
     while True:
-        await asyncio.sleep(STALLED_S)
-        if lost := patience.lost_with(recovery):
-            _log.info("read once more: %s", lost)
-            with suppress(KafkaError, TimeoutError):  # it is tried again
-                await consumer.seek_wait(lost)
+        try:
+            async with _changelog(store, client) as (consumer, tp):
+                return await _read(store, consumer, tp)
+        except KafkaError as error:
+            if not error.retriable:
+                raise
+            _log.warning("%s, partition %d is waited for: %s", store.changelog, store.partition, error)
+            await asyncio.sleep(RETRY_S)
+
+
+@asynccontextmanager
+async def _changelog(
+    store: TableStore, client: Mapping[str, Any]
+) -> AsyncIterator[tuple[AIOKafkaConsumer, TopicPartition]]:
+    consumer = AIOKafkaConsumer(
+        **client, enable_auto_commit=False, auto_offset_reset="earliest", max_partition_fetch_bytes=MAX_FLUSH
+    )
+    try:
+        await consumer.start()
+        tp = TopicPartition(store.changelog, store.partition)
+        consumer.assign([tp])
+        yield consumer, tp
+    finally:
+        await consumer.stop()
+
+
+async def _read(store: TableStore, consumer: AIOKafkaConsumer, tp: TopicPartition) -> None:
+    begin, end = (await consumer.beginning_offsets([tp]))[tp], (await consumer.end_offsets([tp]))[tp]
+    if store.offset >= 0 and not (begin <= store.offset + 1 <= end and 0 <= store.age_s <= MAX_AGE_S):
+        _log.warning("%s, partition %d: the copy on this machine is let go of", store.changelog, store.partition)
+        store.clear()
+    offset = max(store.offset + 1, begin)
+    consumer.seek(tp, offset)
+    while offset < end:
+        messages = (await consumer.getmany(tp, timeout_ms=POLL_MS)).get(tp, [])
+        offset = await consumer.position(tp)  # past what is no row, as a transaction's marker
+        if messages:
+            store.write([StateRow(each.key, each.value) for each in messages], offset - 1)

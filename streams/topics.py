@@ -9,7 +9,8 @@ from streams.kafka import Cluster, KafkaUnusableError
 
 MAX_REQUEST: Final = 8 * 1024 * 1024  # bytes of one message and what is sent with it
 MAX_FLUSH: Final = 16 * 1024 * 1024  # bytes of all rows of a flush, before compression
-SHARDS: Final = "shards"  # the tables, as Faust names them
+TOMBSTONES_S: Final = 86_400  # for so long a changelog says at least which rows are gone
+SHARDS: Final = "shards"  # the tables
 INCIDENTS: Final = "incidents"
 
 _FRAMING: Final = 65_536
@@ -44,12 +45,17 @@ def prepare(cluster: Cluster, stream: Stream) -> None:
             )
     prepare_source(cluster, stream)
     large = {"max.message.bytes": str(MAX_REQUEST + _FRAMING)}
+    kept = {
+        "cleanup.policy": "compact",
+        "delete.retention.ms": str(TOMBSTONES_S * 1000),
+        "max.message.bytes": str(MAX_FLUSH + _FRAMING),
+    }
     cluster.make_topics(
         {topics.findings: 1, **wanted},
         {
             topics.filed: {**large, "retention.ms": str(3 * _DAY_MS)},
             topics.drafts: {**large, "retention.ms": str(7 * _DAY_MS)},
             topics.findings: {"cleanup.policy": "compact", "min.compaction.lag.ms": str(7 * _DAY_MS)},
-            **{name: {"cleanup.policy": "compact", "max.message.bytes": str(MAX_FLUSH + _FRAMING)} for name in state},
+            **dict.fromkeys(state, kept),
         },
     )

@@ -39,11 +39,11 @@ from streams.metrics import Metrics
 from streams.outbox import Outbox
 from streams.output import UNUSABLE
 from streams.readback import Reader
-from streams.recovery import Recovery, read_on
+from streams.recovery import catch_up
 from streams.seldom import Seldom
 from streams.shard import Incidents, Shard
 from streams.tally import Tally
-from streams.topics import INCIDENTS, SHARDS
+from streams.topics import INCIDENTS, SHARDS, changelog
 
 WAKE_S: Final = 10.0
 STEADY_S: Final = 0.1
@@ -127,7 +127,8 @@ class Worker:
         self._client = client_options(cluster)
         self.reader = Reader(self._client)
         self._outbox: Outbox | None = None
-        self._reading: asyncio.Future[None] | None = None
+        self._folder = folder
+        self._stores: dict[TP, TableStore] = {}  # also of partitions that others have now
         self.on_stopping: Callable[[], None] = lambda: None
         self._open: dict[TP, Inbox | Keeper] = {}
         self._commits = Commits(lambda: self.consumer, self._open)
@@ -136,8 +137,6 @@ class Worker:
         self._filing = Desks(self._rules, self._context)  # says what is filed where, and knows nothing
         self._tally = Tally(metrics)
         self.app = self._app(folder)
-        self._shards = self._table(SHARDS, self._stream.shards)
-        self._incidents = self._table(INCIDENTS, 1)
         self._agent("filing", self._topics.cloudtrail, self._inbox)
         self._agent("desks", self._topics.filed, self._shard)
         self._agent("incidents", self._topics.drafts, self._incidents_desk)
@@ -162,8 +161,8 @@ class Worker:
         return cast("Consumer", self.app.consumer)
 
     def is_steady(self) -> bool:
-        """Say whether partitions stay with whom they are, and tables are whole."""
-        return not (self.app.rebalancing or self.app.in_recovery)
+        """Say whether partitions stay with whom they are."""
+        return not self.app.rebalancing
 
     async def is_ours(self, tp: TP) -> bool:
         """Say whether nobody else can have a partition."""
@@ -178,11 +177,8 @@ class Worker:
             async for event in stream.noack().events():
                 tp = TP(topic, event.message.partition)
                 if (desk := self._open.get(tp)) is None:
-                    while not self.is_steady():  # noqa: ASYNC110 - Faust has no event for it
-                        await asyncio.sleep(STEADY_S)
-                    desk = await open_for(tp)
+                    desk = self._open[tp] = await self._opened(tp, open_for)
                     desk.start()
-                    self._open[tp] = desk
                 await desk.take(event)
         except Exception as error:  # noqa: BLE001 - Faust would go on with the next message, and this one would be lost
             _log.exception("a partition cannot be worked on")
@@ -191,6 +187,16 @@ class Worker:
         finally:
             if tp is not None:
                 await self._close(tp)
+
+    async def _opened(self, tp: TP, open_for: Callable[[TP], Awaitable[Inbox | Keeper]]) -> Inbox | Keeper:
+        """Open a partition, anew where partitions changed hands meanwhile: another may have had it."""
+        while True:
+            while not self.is_steady():  # noqa: ASYNC110 - Faust has no event for it
+                await asyncio.sleep(STEADY_S)
+            generation = self.app.consumer_generation_id
+            desk = await open_for(tp)
+            if self.is_steady() and generation == self.app.consumer_generation_id:
+                return desk
 
     async def _close(self, tp: TP) -> None:
         if (desk := self._open.pop(tp, None)) is not None:
@@ -221,19 +227,23 @@ class Worker:
 
     async def _shard(self, tp: TP) -> Keeper:
         shard = Shard(tp.partition, self._rules, self._context, self._tally, self._learned)
-        keeper = await self._keeper(tp, shard, self._shards)
+        keeper = await self._keeper(tp, shard, SHARDS)
         await self.reader.read_back(tp.topic, shard)
         return keeper
 
     async def _incidents_desk(self, tp: TP) -> Keeper:
         incidents = Incidents(self._rules, self._context, self._tally, shards=self._stream.shards)
-        return await self._keeper(tp, incidents, self._incidents)
+        return await self._keeper(tp, incidents, INCIDENTS)
 
-    async def _keeper(self, tp: TP, state: Shard | Incidents, table: Any) -> Keeper:  # noqa: ANN401 - as below
+    async def _keeper(self, tp: TP, state: Shard | Incidents, table: str) -> Keeper:
+        if (store := self._stores.get(tp)) is None:
+            folder = self._folder / table / str(tp.partition)
+            store = self._stores[tp] = TableStore(folder, changelog(self._stream, table), tp.partition)
+        await catch_up(store, self._client)
         return Keeper(
             tp.partition,
             state,
-            TableStore(table, tp.partition),
+            store,
             await self._writer(),
             course=Course(_Partition(self, tp)),
             on_start=lambda: self._tally.took(state),
@@ -272,11 +282,7 @@ class Worker:
             await place.go_to(committed - 1)
 
     async def _assigned(self, *_: object, **_more: object) -> None:
-        """See to it that tables come up to their changelogs: `app.task` would begin after that."""
         self._empty.clear()  # another may have had something of them meanwhile
-        if self._reading is None:
-            recovery = cast("Recovery", self.app.tables.recovery)  # type: ignore[attr-defined]
-            self._reading = asyncio.ensure_future(read_on(recovery, self.consumer))
 
     async def _let_go(self, *_: object, **_more: object) -> None:
         """Have no flush under way when another worker takes a partition over, and what is done committed.
@@ -317,16 +323,13 @@ class Worker:
             self._stream.group,
             broker=[f"kafka://{address}" for address in self._cluster.bootstrap],
             broker_credentials=faust_credentials(self._cluster),
-            store="rocksdb://?driver=rocksdict",
             datadir=str(folder),
             Monitor=SilentMonitor,
             web_enabled=False,
             value_serializer="raw",
             key_serializer="raw",
-            topic_partitions=self._stream.shards,
             topic_allow_declare=False,
             topic_disable_leader=True,
-            table_standby_replicas=0,
             consumer_auto_offset_reset="earliest",
             broker_max_poll_records=500,
             broker_session_timeout=SESSION_TIMEOUT_S,
@@ -334,7 +337,6 @@ class Worker:
             broker_rebalance_timeout=REBALANCE_TIMEOUT_S,
             stream_buffer_maxsize=BUFFERED,
             stream_wait_empty=False,  # what is not acknowledged is done again by whoever has the partition next
-            recovery_consistency_check=False,  # the store may be ahead of a highwater mark that was read before a flush
             worker_redirect_stdouts=False,
         )
         app.on_partitions_assigned.connect(self._assigned)
@@ -345,14 +347,12 @@ class Worker:
         app.task(self._wake)
         return app
 
-    def _table(self, name: str, partitions: int) -> Any:  # noqa: ANN401 - Faust's own type says less than is used
-        return self.app.Table(name, key_type=bytes, value_type=bytes, partitions=partitions)
-
     def _agent(self, name: str, topic: str, open_for: Callable[[TP], Awaitable[Inbox | Keeper]]) -> None:
         async def run(stream: Stream) -> None:
             await self._work(stream, topic, open_for)
 
-        channel = self.app.topic(topic, value_type=bytes, value_serializer="raw", key_serializer="raw")
+        # No acks: Faust would commit what it threw away as partitions changed hands (without its compiled parts it does).
+        channel = self.app.topic(topic, value_type=bytes, value_serializer="raw", key_serializer="raw", acks=False)
         agent: Any = self.app.agent(channel, name=name, isolated_partitions=True)
         agent(run)
 
