@@ -98,16 +98,16 @@ class Course:
         """Say whether no message is missing before one; else go back to that, after which this one comes again."""
         if offset == expected:
             return True
+        first = self._found[1] if self._found[0] == expected else None
         try:
-            if self._found[0] != expected or self._found[1] is None:  # there was none when it was asked last
+            if first is None:  # not asked yet, or there was none then
                 first = await self._find(expected)
                 if first is not None and first < offset and self.is_steady:
                     await self._place.go_to(first)
         except (KafkaError, TimeoutError) as error:
             _log.info("not gone back: %s", error)  # `check` does it
             return False
-        _, first = self._found
-        return first is None or offset <= first
+        return first is not None and offset <= first
 
     async def check(self, expected: int) -> float | None:
         """Go back to a message that has not come for long, again and again: Faust may go elsewhere meanwhile.

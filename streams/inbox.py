@@ -83,9 +83,10 @@ class Inbox:
         self._next = offset + 1
         written_at = message.timestamp or 0.0  # whoever wrote it may know no time, or one that is yet to come
         self._filer.wait(min(written_at, time.time()))
-        for rejected in self._file(event.value, f"partition {message.partition}, offset {offset}"):
-            self._sent.append(await self._outbox.send("rejected", message_of(rejected)))
+        rejected = self._file(event.value, f"partition {message.partition}, offset {offset}")
         async with self._order:
+            for each in rejected:
+                self._sent.append(await self._outbox.send("rejected", message_of(each)))
             await self._send(self._filer.full())
         self._filed = offset + 1
 

@@ -177,11 +177,15 @@ class Keeper:
                 rows = [to_state_row(row) for row in self._state.rows()]
                 done = self._state.applied + 1
             await asyncio.gather(*sent)
-            if not await self._course.is_ours():
-                raise LostError(f"partition {self._partition} was lost while a flush waited for Kafka")
+            await self._check_is_ours()
             offset = await self._outbox.keep(self._store.changelog, self._partition, rows)
+            await self._check_is_ours()  # or what another has written before would be missing in the store for ever
             self._store.write(rows, offset)
             self.done = done
+
+    async def _check_is_ours(self) -> None:
+        if not await self._course.is_ours():
+            raise LostError(f"partition {self._partition} was lost while a flush waited for Kafka")
 
 
 def to_state_row(row: Row) -> StateRow:

@@ -56,6 +56,24 @@ class Kafka:
         return [decode_filed(value) for value in self.taken]
 
 
+class SlowRejects(Kafka):
+    """Has no room for what is rejected at first, and has that only from a time on; anything else it has at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.has_room = asyncio.Event()
+
+    async def send(
+        self, role: str, value: bytes, key: bytes | None = None, partition: int | None = None
+    ) -> Awaitable[object]:
+        """Take a message."""
+        if role == "rejected":
+            await self.has_room.wait()
+            return asyncio.ensure_future(self.has_them.wait())
+        await super().send(role, value, key, partition)
+        return asyncio.sleep(0)
+
+
 class Uncounted:
     """Counts nothing."""
 
@@ -76,26 +94,33 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inbox, "TICK_S", 0.001)
 
 
+def inbox_on(kafka: Kafka) -> Inbox:
+    """Make an inbox that has begun at offset 5, with two shards, and knows a time."""
+
+    async def on_broken(error: BaseException) -> None:
+        raise error
+
+    filer = Filer(0, 2, Desks(build(Settings()), Context(Settings())), 900)
+    filer.close(0)
+    running = Inbox(
+        filer,
+        2,
+        kafka,  # type: ignore[arg-type]  # what is used of an outbox
+        Uncounted(),
+        course=Course(Log(5, 6)),
+        begins_at=5,
+        on_broken=on_broken,
+    )
+    running.start()
+    return running
+
+
 def test_a_message_is_done_when_kafka_has_what_was_filed_of_it() -> None:
     """Not before, and with a tick behind it where time is known; what comes again is filed once."""
 
     async def work() -> None:
-        kafka, filer = Kafka(), Filer(0, 2, Desks(build(Settings()), Context(Settings())), 900)
-        filer.close(0)
-
-        async def on_broken(error: BaseException) -> None:
-            raise error
-
-        running = Inbox(
-            filer,
-            2,
-            kafka,  # type: ignore[arg-type]  # what is used of an outbox
-            Uncounted(),
-            course=Course(Log(5, 6)),
-            begins_at=5,
-            on_broken=on_broken,
-        )
-        running.start()
+        kafka = Kafka()
+        running = inbox_on(kafka)
         for offset in (5, 6, 5):
             await running.take(Given(offset, offset))
         await until(lambda: any(not each.hows for each in kafka.filed()))
@@ -105,6 +130,29 @@ def test_a_message_is_done_when_kafka_has_what_was_filed_of_it() -> None:
         filed = kafka.filed()
         assert sum(len(each.hows) for each in filed) == 2
         assert not filed[-1].hows
+        await running.close()
+
+    asyncio.run(work())
+
+
+def test_a_message_is_not_done_before_kafka_has_what_was_rejected_of_it() -> None:
+    """Neither where that has to wait before it can be sent, and the time is told meanwhile."""
+
+    async def work() -> None:
+        kafka = SlowRejects()
+        running = inbox_on(kafka)
+        poison = Given(5, 5)
+        poison.value = b"no json"
+        taking = asyncio.ensure_future(running.take(poison))
+        await asyncio.sleep(0.05)
+        told = len(kafka.taken)
+        kafka.has_room.set()
+        await taking
+        await until(lambda: len(kafka.taken) > told)
+        await asyncio.sleep(0.05)
+        assert running.done == 5
+        kafka.has_them.set()
+        await until(lambda: running.done == 6)
         await running.close()
 
     asyncio.run(work())

@@ -210,3 +210,23 @@ def test_what_another_worker_may_have_is_neither_told_nor_stored() -> None:
         assert keeper.done == 0
 
     asyncio.run(work())
+
+
+def test_rows_that_came_behind_those_of_another_worker_are_not_stored() -> None:
+    """A process that stood still while Kafka took its rows does not know what was written before them."""
+
+    async def work() -> None:
+        log = SlowLog()
+        keeper = keeper_of(log)
+        await keeper.take(Given(0))
+        flush = asyncio.ensure_future(keeper.flush())
+        await asyncio.sleep(0.01)
+        log.has_it = False
+        log.may_keep.set()
+        with pytest.raises(LostError, match="partition 0"):
+            await flush
+        await keeper.close()
+        assert log.stored == []
+        assert keeper.done == 0
+
+    asyncio.run(work())
