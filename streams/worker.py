@@ -131,6 +131,7 @@ class Worker:
         self._stores: dict[TP, TableStore] = {}  # also of partitions that others have now
         self.on_stopping: Callable[[], None] = lambda: None
         self._open: dict[TP, Inbox | Keeper] = {}
+        self._opening: set[TP] = set()
         self._commits = Commits(lambda: self.consumer, self._open)
         self._empty: set[TP] = set()  # source partitions without a message, where shards know that
         self._rules = metrics.timed(build(settings))
@@ -194,7 +195,11 @@ class Worker:
             while not self.is_steady():  # noqa: ASYNC110 - Faust has no event for it
                 await asyncio.sleep(STEADY_S)
             generation = self.app.consumer_generation_id
-            desk = await open_for(tp)
+            self._opening.add(tp)
+            try:
+                desk = await open_for(tp)
+            finally:
+                self._opening.discard(tp)
             if self.is_steady() and generation == self.app.consumer_generation_id:
                 return desk
 
@@ -261,25 +266,26 @@ class Worker:
                 await self._commits.commit()
 
     async def _wake(self) -> None:
-        """Have the last message of a source partition again where none comes: what is quiet must be known to be."""
+        """See to partitions that nothing comes of: Faust may have thrown away what is there."""
         while True:
             await asyncio.sleep(WAKE_S)
-            for tp in self.consumer.assignment() - self._empty - self._open.keys():
-                if tp.topic == self._topics.cloudtrail and self.is_steady():
+            for tp in self.consumer.assignment() - self._empty - self._open.keys() - self._opening:
+                if self.is_steady():
                     with suppress(KafkaError, TimeoutError):  # it is tried again
                         await self._wake_one(tp)
 
     async def _wake_one(self, tp: TP) -> None:
-        """Go back to the last message of a source partition; where there is none, let shards know."""
+        """Go back to what is not done; of a source to its last message even so: what is quiet must be known to be."""
         place = _Partition(self, tp)
+        is_source = tp.topic == self._topics.cloudtrail
         committed = self.consumer._committed_offset.get(tp) or 0  # noqa: SLF001 - as above
-        if await place.first_at(max(committed - 1, 0)) is None:
+        if (first := await place.first_at(max(committed - is_source, 0))) is not None:
+            await place.go_to(first)
+        elif is_source:
             tick = idle_tick(tp.partition, self.consumer.topic_partitions(tp.topic) or 0)
             writer = await self._writer()
             await asyncio.gather(*[await writer.send("filed", tick, None, each) for each in range(self._stream.shards)])
             self._empty.add(tp)
-        elif committed:
-            await place.go_to(committed - 1)
 
     async def _assigned(self, *_: object, **_more: object) -> None:
         self._empty.clear()  # another may have had something of them meanwhile

@@ -97,6 +97,36 @@ FlowControlEvent.is_active, Consumer.force_commit = is_active_at_first, commit_a
 main()
 """
 
+# A program that runs a worker whose incidents desk stores nothing.
+INCIDENTS_ARE_NOT_STORED = """
+from streams.cli import main
+from streams.keeper import Keeper
+from streams.shard import Incidents
+flush = Keeper.flush
+async def flush_others(self):
+    if not isinstance(self._state, Incidents):
+        await flush(self)
+Keeper.flush = flush_others
+main()
+"""
+
+# A program that runs a worker that throws away what it reads first of the drafts, as Faust does with what a read that was
+# under way brings when partitions change hands.
+FORGETS = """
+import streams.worker
+from faust.transport.consumer import Consumer
+from streams.cli import main
+streams.worker.WAKE_S = 2.0
+seek = Consumer.perform_seek
+async def seek_and_forget(self):
+    await seek(self)
+    thread, tps = self._thread, {tp for tp in self.assignment() if tp.topic.endswith("-drafts")}
+    gone = await thread.call_thread(thread._ensure_consumer()._fetcher.fetched_records, tps, 10.0)
+    print("forgot", sum(map(len, gone.values())), flush=True)
+Consumer.perform_seek = seek_and_forget
+main()
+"""
+
 # A program that runs a worker that says which messages it applies.
 SAYS_WHAT_IT_APPLIES = """
 from streams.cli import main
@@ -271,6 +301,21 @@ def test_killed_and_started_again(stream: StreamUnderTest, trail: Trail) -> None
     first.kill()
     stream.start()
     check_it_ends_as_a_replay(stream, trail)
+
+
+@pytest.mark.long
+def test_what_never_comes_is_asked_for_again(stream: StreamUnderTest, trail: Trail) -> None:
+    """What Faust threw away of a partition before anybody worked on it comes again, though nothing comes behind it."""
+    first = stream.start(program=INCIDENTS_ARE_NOT_STORED)
+    stream.send(trail.records)
+    stream.complete(trail.records)
+    wait_for(lambda: stream.left("cloudtrail") == stream.left("filed") == 0, stream.logs)
+    first.kill()
+    assert stream.left("drafts") > 0
+    second = stream.start(program=FORGETS)
+    stream.wait_until_done()
+    assert re.search("^forgot [1-9]", second.log.read_text(), re.MULTILINE)
+    assert sameness(stream.findings().values()) == trail.findings
 
 
 @pytest.mark.long
