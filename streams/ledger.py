@@ -271,7 +271,7 @@ class Ledger:
 
     def next_at(self, sink: str, patience_s: float) -> float | None:
         """Say when a sink has something to be told, or a digest is due; None where nothing will be."""
-        with self.changed:
+        with self._asking():
             (due,) = self._base.execute("SELECT min(due_at) FROM deliveries WHERE sink = ?", (sink,)).fetchone()
             (held,) = self._base.execute("SELECT min(held_at) FROM deliveries WHERE sink = ?", (sink,)).fetchone()
         moments = [*([] if due is None else [due]), *([] if held is None else [held + patience_s])]
@@ -279,7 +279,7 @@ class Ledger:
 
     def waiting(self, now: float) -> dict[str, int]:
         """Count what is not yet told, by sink: what is due, and what is held."""
-        with self.changed:
+        with self._asking():
             return dict(
                 self._base.execute(
                     "SELECT sink, count(*) FROM deliveries WHERE due_at <= ? OR held_at IS NOT NULL GROUP BY sink",
@@ -289,7 +289,7 @@ class Ledger:
 
     def dead_letters(self) -> list[DeadLetter]:
         """List what sinks refused."""
-        with self.changed:
+        with self._asking():
             rows = self._base.execute(
                 "SELECT sink, deliveries.key, wanted, refused, body FROM deliveries JOIN matters ON matters.key = "
                 "deliveries.key WHERE refused IS NOT NULL ORDER BY sink, deliveries.key"
@@ -307,6 +307,15 @@ class Ledger:
             return len(rows)
 
     # Rows
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        """See what is there at one time; raises StateError where it cannot be read."""
+        with self.changed:
+            try:
+                yield
+            except sqlite3.Error as error:
+                raise StateError(f"the state cannot be read: {error}") from None
 
     @contextmanager
     def _together(self) -> Iterator[None]:

@@ -381,6 +381,16 @@ def test_a_full_disk_is_said(server: PagerDuty, tmp_path: Path) -> None:
     bench.close()
 
 
+def test_a_state_that_cannot_be_read_is_said(tmp_path: Path) -> None:
+    """Whatever is asked of it while it is open: one kind of error, and what SQLite says of it."""
+    ledger = Ledger(tmp_path)
+    ledger._base.execute("DROP TABLE deliveries")  # noqa: SLF001 - as by another's hand
+    for ask in (lambda: ledger.next_at("pager", 0.0), lambda: ledger.waiting(0.0), ledger.dead_letters):
+        with pytest.raises(StateError, match="the state cannot be read: no such table"):
+            ask()
+    ledger.close()
+
+
 def test_what_would_be_told_can_be_foreseen(server: PagerDuty, tmp_path: Path) -> None:
     """A dry run knows what was told before, hides secrets, sends nothing and changes nothing."""
     bench = Bench(server, folder=tmp_path)
