@@ -17,10 +17,11 @@ from aiokafka.errors import KafkaError  # type: ignore[import-untyped]
 
 from streams.localstore import TableStore
 from streams.outbox import StateRow
-from streams.topics import MAX_FLUSH, TOMBSTONES_S
+from streams.topics import TOMBSTONES_S
 
 MAX_AGE_S: Final = TOMBSTONES_S / 2  # of a table: rows may be gone of which its changelog no longer says so
 POLL_MS: Final = 1_000
+AT_ONCE: Final = 1_000  # rows
 RETRY_S: Final = 1.0
 
 _log = logging.getLogger(__name__)
@@ -47,9 +48,7 @@ async def catch_up(store: TableStore, client: Mapping[str, Any]) -> None:
 async def _changelog(
     store: TableStore, client: Mapping[str, Any]
 ) -> AsyncIterator[tuple[AIOKafkaConsumer, TopicPartition]]:
-    consumer = AIOKafkaConsumer(
-        **client, enable_auto_commit=False, auto_offset_reset="earliest", max_partition_fetch_bytes=MAX_FLUSH
-    )
+    consumer = AIOKafkaConsumer(**client, enable_auto_commit=False, auto_offset_reset="earliest")
     try:
         await consumer.start()
         tp = TopicPartition(store.changelog, store.partition)
@@ -67,7 +66,7 @@ async def _read(store: TableStore, consumer: AIOKafkaConsumer, tp: TopicPartitio
     offset = max(store.offset + 1, begin)
     consumer.seek(tp, offset)
     while offset < end:
-        messages = (await consumer.getmany(tp, timeout_ms=POLL_MS)).get(tp, [])
+        messages = (await consumer.getmany(tp, timeout_ms=POLL_MS, max_records=AT_ONCE)).get(tp, [])
         offset = await consumer.position(tp)  # past what is no row, as a transaction's marker
         if messages:
             store.write([StateRow(each.key, each.value) for each in messages], offset - 1)
