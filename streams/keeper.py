@@ -48,6 +48,16 @@ class State(Protocol):
         """Take up stored rows."""
 
 
+class Census(Protocol):
+    """Whoever counts what is known."""
+
+    def took(self, state: Any) -> None:  # noqa: ANN401 - of whichever kind it counts
+        """Learn that this worker has a partition."""
+
+    def gave(self, state: Any) -> None:  # noqa: ANN401
+        """Learn that it has it no more."""
+
+
 class LocalStore(Protocol):
     """Where rows of one partition lie on this machine."""
 
@@ -71,8 +81,8 @@ class Keeper:
         outbox: Outbox,
         *,
         course: Course,
-        on_start: Callable[[], None],
-        on_close: Callable[[], None],
+        census: Census,
+        on_lost: Callable[[], None],
         on_broken: Callable[[BaseException], Awaitable[None]],
     ) -> None:
         self._partition = partition
@@ -80,8 +90,8 @@ class Keeper:
         self._store = store
         self._outbox = outbox
         self._course = course
-        self._on_start = on_start
-        self._on_close = on_close
+        self._census = census
+        self._on_lost = on_lost
         self._on_broken = on_broken
         self._turn = asyncio.Lock()  # what a message yields is sent before state that has it is looked at
         self._flushing = asyncio.Lock()
@@ -96,7 +106,7 @@ class Keeper:
 
     def start(self) -> None:
         """Begin to flush from time to time."""
-        self._on_start()
+        self._census.took(self._state)
         self._flusher = asyncio.ensure_future(self._flush_on())
 
     async def take(self, event: Event) -> None:
@@ -152,7 +162,7 @@ class Keeper:
         if self._flusher is not None:
             with suppress(asyncio.CancelledError):
                 await self._flusher
-        self._on_close()
+        self._census.gave(self._state)
 
     async def _flush_on(self) -> None:
         try:
@@ -164,6 +174,9 @@ class Keeper:
                 if self._pending and self._course.is_steady and await self._course.is_ours():
                     await self.flush()
                     self._has_room.set()
+        except LostError as error:
+            _log.warning("%s", error)
+            self._on_lost()
         except Exception as error:  # noqa: BLE001 - rows that are given out count as stored: there is no going on
             _log.exception("state of partition %d cannot be stored", self._partition)
             await self._on_broken(error)

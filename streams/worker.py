@@ -132,6 +132,7 @@ class Worker:
         self.on_stopping: Callable[[], None] = lambda: None
         self._open: dict[TP, Inbox | Keeper] = {}
         self._opening: set[TP] = set()
+        self._closing: set[asyncio.Future[None]] = set()
         self._commits = Commits(lambda: self.consumer, self._open)
         self._empty: set[TP] = set()  # source partitions without a message, where shards know that
         self._rules = metrics.timed(build(settings))
@@ -192,7 +193,7 @@ class Worker:
     async def _opened(self, tp: TP, open_for: Callable[[TP], Awaitable[Inbox | Keeper]]) -> Inbox | Keeper:
         """Open a partition, anew where partitions changed hands meanwhile: another may have had it."""
         while True:
-            while not self.is_steady():  # noqa: ASYNC110 - Faust has no event for it
+            while self._closing or not self.is_steady():  # noqa: ASYNC110 - Faust has no event for it
                 await asyncio.sleep(STEADY_S)
             generation = self.app.consumer_generation_id
             self._opening.add(tp)
@@ -207,6 +208,11 @@ class Worker:
         if (desk := self._open.pop(tp, None)) is not None:
             self._commits.forget(tp)
             await desk.close()
+
+    def _begin_anew(self, tp: TP) -> None:
+        """Close a partition, to open it again from what is stored once it is ours."""
+        self._closing.add(closing := asyncio.ensure_future(self._close(tp)))
+        closing.add_done_callback(self._closing.discard)
 
     async def _inbox(self, tp: TP) -> Inbox:
         shards = self._stream.shards
@@ -251,8 +257,8 @@ class Worker:
             store,
             await self._writer(),
             course=Course(_Partition(self, tp)),
-            on_start=lambda: self._tally.took(state),
-            on_close=lambda: self._tally.gave(state),
+            census=self._tally,
+            on_lost=lambda: self._begin_anew(tp),
             on_broken=self._break_off,
         )
 

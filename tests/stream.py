@@ -53,6 +53,10 @@ class Program:
         """Say whether it has ended by itself."""
         return self.process.poll() is not None
 
+    def is_suspended(self) -> bool:
+        """Say whether a signal has stopped it."""
+        return Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
     def metrics(self) -> dict[str, float]:
         """Ask it for its metrics."""
         address = re.findall(r"http://127\.0\.0\.1:\d+/metrics", self.log.read_text())[-1]

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import pytest
 
 from models.rows import Row
+from streams import keeper
 from streams.course import Course
 from streams.keeper import Keeper, LostError
 from streams.outbox import StateRow
@@ -43,6 +44,7 @@ class Log:
         self.sought: list[int] = []
         self.stored: list[int] = []
         self.has_it = True
+        self.lost = asyncio.Event()
 
     def apply(self, offset: int, _data: bytes) -> list[Outgoing]:
         """Write an offset down."""
@@ -76,6 +78,11 @@ class Log:
         """Take rows, at once."""
         return len(list(rows))
 
+    def took(self, state: object) -> None:
+        """Count nothing."""
+
+    gave = took
+
     def is_steady(self) -> bool:
         """Nothing changes hands."""
         return True
@@ -99,9 +106,11 @@ class SlowLog(Log):
     def __init__(self) -> None:
         super().__init__()
         self.may_keep = asyncio.Event()
+        self.is_asked = asyncio.Event()
 
     async def keep(self, _changelog: str, _partition: int, rows: Iterable[StateRow]) -> int:
         """Take rows when it may."""
+        self.is_asked.set()
         await self.may_keep.wait()
         return len(list(rows))
 
@@ -118,8 +127,8 @@ def keeper_of(log: Log) -> Keeper:
         log,
         log,  # type: ignore[arg-type]  # what is used of an outbox
         course=Course(log),
-        on_start=lambda: None,
-        on_close=lambda: None,
+        census=log,
+        on_lost=log.lost.set,
         on_broken=on_broken,
     )
     keeper.start()
@@ -228,5 +237,24 @@ def test_rows_that_came_behind_those_of_another_worker_are_not_stored() -> None:
         await keeper.close()
         assert log.stored == []
         assert keeper.done == 0
+
+    asyncio.run(work())
+
+
+def test_a_worker_that_lost_a_partition_goes_on_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flush that came too late ends what is known of the partition, and not the process."""
+    monkeypatch.setattr(keeper, "FLUSH_S", 0.01)
+
+    async def work() -> None:
+        log = SlowLog()
+        running = keeper_of(log)
+        await running.take(Given(0))
+        await log.is_asked.wait()
+        log.has_it = False
+        log.may_keep.set()
+        await log.lost.wait()
+        await running.close()
+        assert log.stored == []
+        assert running.done == 0
 
     asyncio.run(work())

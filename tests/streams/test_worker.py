@@ -139,6 +139,22 @@ Keeper._apply = say_and_apply
 main()
 """
 
+# The same, of a worker that is suspended while Kafka takes the rows of its fifth flush.
+SLEEPS_IN_MID_FLUSH = f"""
+import os, signal
+from streams.outbox import Outbox
+keep, calls = Outbox.keep, 0
+async def keep_and_sleep(self, *given):
+    global calls
+    calls += 1
+    offset = await keep(self, *given)
+    if calls == 5:
+        os.kill(os.getpid(), signal.SIGSTOP)
+    return offset
+Outbox.keep = keep_and_sleep
+{SAYS_WHAT_IT_APPLIES}
+"""
+
 # A program that runs a worker to which Kafka refuses a flush for good.
 REFUSED = """
 from streams.cli import main
@@ -380,12 +396,18 @@ def test_a_second_worker_joins_and_leaves(stream: StreamUnderTest, trail: Trail)
 
 
 @pytest.mark.long
-def test_a_worker_that_stood_still_goes_on_with_nothing_of_it(stream: StreamUnderTest, trail: Trail) -> None:
+@pytest.mark.parametrize("program", [SAYS_WHAT_IT_APPLIES, SLEEPS_IN_MID_FLUSH], ids=["anywhere", "in mid-flush"])
+def test_a_worker_that_stood_still_goes_on_with_nothing_of_it(
+    stream: StreamUnderTest, trail: Trail, program: str
+) -> None:
     """Suspended in mid-stream until another has done all, it wakes: what it had at hand is not applied, what comes is."""
     stream.send(trail.records)
-    first = stream.start("a", program=SAYS_WHAT_IT_APPLIES)
-    wait_for(lambda: len(stream.findings()) > 3, stream.logs)
-    first.process.send_signal(signal.SIGSTOP)
+    first = stream.start("a", program=program)
+    if program is SAYS_WHAT_IT_APPLIES:
+        wait_for(lambda: len(stream.findings()) > 3, stream.logs)
+        first.process.send_signal(signal.SIGSTOP)
+    else:
+        wait_for(first.is_suspended, stream.logs)
     second = stream.start("b")
     stream.complete(trail.records)
     stream.wait_until_done()
