@@ -71,10 +71,12 @@ class Commits:
         """Say whether nobody else can have a partition: Kafka took a commit lately, or takes one now."""
         if since_boot_s() - self._taken_at_s < MEMBER_S:
             return True
-        desk = self._desks.get(tp)
-        if desk is None or tp not in self._consumer().assignment():
+        consumer = self._consumer()
+        if tp not in consumer.assignment():
             return False
-        return await self._is_taken_soon({tp: desk.done})
+        desk = self._desks.get(tp)
+        done = (consumer._committed_offset.get(tp) or 0) if desk is None else desk.done  # noqa: SLF001 - nobody else's
+        return await self._is_taken_soon({tp: done})
 
     def forget(self, tp: TP) -> None:
         """Learn that a partition is let go of."""

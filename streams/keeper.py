@@ -1,17 +1,17 @@
 """Keeps what one partition knows: applies its messages, sends what comes of them, and stores the state behind that.
 
 The order of things is what makes a crash harmless. A message is applied, and what it yields is sent; on a timer Kafka is
-waited for to have all of that, then the rows that changed go into the changelog, in one piece, together with the offset
-up to which they hold; then into the local store; then the messages count as done. Whoever takes up after a crash finds
-the state of some offset, exact, and applies again what came after it. That yields the same messages once more, which
-whoever gets them knows by their place.
+waited for to have all of that, then the rows that changed go into the table, in one piece, together with the offset up to
+which they hold; then the messages count as done. Whoever takes up after a crash finds the state of some offset, exact,
+and applies again what came after it. That yields the same messages once more, which whoever gets them knows by their
+place.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, Final, Protocol
 
@@ -19,18 +19,16 @@ from models.rows import Row
 from models.trail import Rejected
 from streams.course import Course, Event
 from streams.filing import FiledError
-from streams.outbox import Outbox, StateRow
+from streams.localstore import StateRow
+from streams.outbox import Outbox
 from streams.rejected import message_of
 from streams.shard import Outgoing
+from streams.table import LostError
 
 FLUSH_S: Final = 2.0  # how much work a crash repeats at most, and how old the stored state is
 MAX_PENDING: Final = 400  # messages that wait for a flush; then no more are applied until it is done
 
 _log = logging.getLogger(__name__)
-
-
-class LostError(Exception):
-    """A partition went to another worker before what was known of it could be stored."""
 
 
 class State(Protocol):
@@ -58,16 +56,17 @@ class Census(Protocol):
         """Learn that it has it no more."""
 
 
-class LocalStore(Protocol):
-    """Where rows of one partition lie on this machine."""
-
-    changelog: str
+class Table(Protocol):
+    """Where rows of one partition are kept."""
 
     def read(self) -> Iterator[tuple[bytes, bytes]]:
         """Give all rows."""
 
-    def write(self, rows: Iterable[StateRow], offset: int) -> None:
-        """Store rows, and the offset of the changelog up to which the store holds."""
+    async def write(self, rows: Sequence[StateRow]) -> None:
+        """Keep rows, all or none; raises LostError where the table is another worker's now."""
+
+    async def close(self) -> None:
+        """Let it go."""
 
 
 class Keeper:
@@ -77,7 +76,7 @@ class Keeper:
         self,
         partition: int,
         state: State,
-        store: LocalStore,
+        table: Table,
         outbox: Outbox,
         *,
         course: Course,
@@ -87,7 +86,7 @@ class Keeper:
     ) -> None:
         self._partition = partition
         self._state = state
-        self._store = store
+        self._table = table
         self._outbox = outbox
         self._course = course
         self._census = census
@@ -101,7 +100,7 @@ class Keeper:
         self._has_room.set()
         self._is_wanted = asyncio.Event()
         self._flusher: asyncio.Future[None] | None = None
-        state.restore(to_row(key, value) for key, value in store.read())
+        state.restore(to_row(key, value) for key, value in table.read())
         self.done = state.applied + 1  # before which offset all is done for good
 
     def start(self) -> None:
@@ -162,6 +161,7 @@ class Keeper:
         if self._flusher is not None:
             with suppress(asyncio.CancelledError):
                 await self._flusher
+        await self._table.close()
         self._census.gave(self._state)
 
     async def _flush_on(self) -> None:
@@ -190,15 +190,8 @@ class Keeper:
                 rows = [to_state_row(row) for row in self._state.rows()]
                 done = self._state.applied + 1
             await asyncio.gather(*sent)
-            await self._check_is_ours()
-            offset = await self._outbox.keep(self._store.changelog, self._partition, rows)
-            await self._check_is_ours()  # or what another has written before would be missing in the store for ever
-            self._store.write(rows, offset)
+            await self._table.write(rows)
             self.done = done
-
-    async def _check_is_ours(self) -> None:
-        if not await self._course.is_ours():
-            raise LostError(f"partition {self._partition} was lost while a flush waited for Kafka")
 
 
 def to_state_row(row: Row) -> StateRow:

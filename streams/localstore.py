@@ -1,6 +1,6 @@
-"""The rows of one partition on this machine: a table over a changelog, kept in RocksDB.
+"""The rows of one partition of a table on this machine, kept in RocksDB.
 
-The rows of a flush, and the offset of the changelog up to which the table then holds, go in together.
+The rows of a flush, and the offset of the changelog up to which they then hold, go in together.
 """
 
 from __future__ import annotations
@@ -10,21 +10,26 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Final, cast
+from typing import Final, NamedTuple, cast
 
 import msgspec
 from msgspec import Struct
 from rocksdict import Options, Rdict, WriteBatch
-
-from streams.outbox import StateRow
 
 _PROGRESS_KEY: Final = b"\0progress"  # no row's key: those begin with a desk's name
 _MEMORY: Final = 8 * 1024 * 1024  # bytes of rows that wait for their file
 _MAX_FILES: Final = 128  # that are open
 
 
+class StateRow(NamedTuple):
+    """One row of state as a table keeps it; no value: it is gone."""
+
+    key: bytes
+    value: bytes | None
+
+
 class _Progress(Struct, array_like=True, frozen=True):
-    """How far a table has come."""
+    """How far a store has come."""
 
     offset: int  # of the last row of the changelog that it has; -1 for none
     written_at: float  # in seconds since 1970
@@ -36,12 +41,10 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(_Progress).decode
 
 
-class TableStore:
+class LocalStore:
     """One partition of a table. One that cannot be opened is begun anew: what it had is in its changelog."""
 
-    def __init__(self, folder: Path, changelog: str, partition: int, clock: Callable[[], float] = time.time) -> None:
-        self.changelog = changelog
-        self.partition = partition
+    def __init__(self, folder: Path, clock: Callable[[], float] = time.time) -> None:
         self._folder = folder
         self._clock = clock
         try:
@@ -63,7 +66,7 @@ class TableStore:
 
     @property
     def offset(self) -> int:
-        """The offset of the last row of the changelog that the table has; -1 for none."""
+        """The offset of the last row of the changelog that is there; -1 for none."""
         return self._progress.offset
 
     @property
@@ -78,7 +81,7 @@ class TableStore:
                 yield cast("bytes", key), value
 
     def write(self, rows: Iterable[StateRow], offset: int) -> None:
-        """Store rows, and the offset of the changelog up to which the table holds."""
+        """Store rows, and the offset of the changelog up to which they hold."""
         batch = WriteBatch(raw_mode=True)
         for key, value in rows:
             if value is None:

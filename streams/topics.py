@@ -8,7 +8,7 @@ from models.streaming import Stream
 from streams.kafka import Cluster, KafkaUnusableError
 
 MAX_REQUEST: Final = 8 * 1024 * 1024  # bytes of one message and what is sent with it
-MAX_FLUSH: Final = 16 * 1024 * 1024  # bytes of all rows of a flush, before compression
+MAX_FLUSH: Final = 16 * 1024 * 1024  # bytes of a flush's rows that go in one batch, before compression
 TOMBSTONES_S: Final = 86_400  # for so long a changelog says at least which rows are gone
 SHARDS: Final = "shards"  # the tables
 INCIDENTS: Final = "incidents"

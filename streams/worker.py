@@ -33,15 +33,15 @@ from streams.inbox import Inbox
 from streams.kafka import Cluster
 from streams.keeper import Keeper
 from streams.learning.model import model_of
-from streams.localstore import TableStore
+from streams.localstore import LocalStore
 from streams.login import client_options, faust_credentials
 from streams.metrics import Metrics
 from streams.outbox import Outbox
 from streams.output import UNUSABLE
 from streams.readback import Reader
-from streams.recovery import catch_up
 from streams.seldom import Seldom
 from streams.shard import Incidents, Shard
+from streams.table import Table
 from streams.tally import Tally
 from streams.topics import INCIDENTS, SHARDS, changelog
 
@@ -128,7 +128,7 @@ class Worker:
         self.reader = Reader(self._client)
         self._outbox: Outbox | None = None
         self._folder = folder
-        self._stores: dict[TP, TableStore] = {}  # also of partitions that others have now
+        self._stores: dict[TP, LocalStore] = {}  # also of partitions that others have now
         self.on_stopping: Callable[[], None] = lambda: None
         self._open: dict[TP, Inbox | Keeper] = {}
         self._opening: set[TP] = set()
@@ -193,7 +193,7 @@ class Worker:
     async def _opened(self, tp: TP, open_for: Callable[[TP], Awaitable[Inbox | Keeper]]) -> Inbox | Keeper:
         """Open a partition, anew where partitions changed hands meanwhile: another may have had it."""
         while True:
-            while self._closing or not self.is_steady():  # noqa: ASYNC110 - Faust has no event for it
+            while self._closing or not self.is_steady() or not await self.is_ours(tp):  # noqa: ASYNC110 - Faust has no event
                 await asyncio.sleep(STEADY_S)
             generation = self.app.consumer_generation_id
             self._opening.add(tp)
@@ -203,6 +203,7 @@ class Worker:
                 self._opening.discard(tp)
             if self.is_steady() and generation == self.app.consumer_generation_id:
                 return desk
+            await desk.close()
 
     async def _close(self, tp: TP) -> None:
         if (desk := self._open.pop(tp, None)) is not None:
@@ -239,7 +240,11 @@ class Worker:
     async def _shard(self, tp: TP) -> Keeper:
         shard = Shard(tp.partition, self._rules, self._context, self._tally, self._learned)
         keeper = await self._keeper(tp, shard, SHARDS)
-        await self.reader.read_back(tp.topic, shard)
+        try:
+            await self.reader.read_back(tp.topic, shard)
+        except BaseException:
+            await keeper.close()
+            raise
         return keeper
 
     async def _incidents_desk(self, tp: TP) -> Keeper:
@@ -248,13 +253,11 @@ class Worker:
 
     async def _keeper(self, tp: TP, state: Shard | Incidents, table: str) -> Keeper:
         if (store := self._stores.get(tp)) is None:
-            folder = self._folder / table / str(tp.partition)
-            store = self._stores[tp] = TableStore(folder, changelog(self._stream, table), tp.partition)
-        await catch_up(store, self._client)
+            store = self._stores[tp] = LocalStore(self._folder / table / str(tp.partition))
         return Keeper(
             tp.partition,
             state,
-            store,
+            await Table(store, changelog(self._stream, table), tp.partition, self._client).open(),
             await self._writer(),
             course=Course(_Partition(self, tp)),
             census=self._tally,

@@ -101,9 +101,22 @@ def test_a_partition_is_ours_while_kafka_takes_commits(clock: list[float]) -> No
     group.is_member = False
     assert not asyncio.run(ours.is_ours(FILED))
     group.is_member = True
-    assert not asyncio.run(ours.is_ours(DRAFTS))  # nobody works on it
     assert asyncio.run(ours.is_ours(FILED))
     clock[0] += MEMBER_S
     group.assigned = {DRAFTS}
     assert not asyncio.run(ours.is_ours(FILED))
     assert group.asked == [{FILED: 3}] * 3
+
+
+def test_a_partition_that_nobody_works_on_yet_is_asked_for_as_it_stands(clock: list[float]) -> None:
+    """A process that stood still must not open what another has: Kafka is asked with what was committed before."""
+    group = Group()
+    group._committed_offset[DRAFTS] = 7  # noqa: SLF001 - as Faust keeps it
+    ours = Commits(lambda: group, {})
+    group.is_member = False
+    assert not asyncio.run(ours.is_ours(DRAFTS))
+    group.is_member = True
+    assert asyncio.run(ours.is_ours(DRAFTS))
+    clock[0] += MEMBER_S
+    assert asyncio.run(ours.is_ours(FILED))
+    assert group.asked == [{DRAFTS: 7}, {DRAFTS: 7}, {FILED: 0}]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Iterator
+from collections.abc import Awaitable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import pytest
@@ -11,9 +11,10 @@ import pytest
 from models.rows import Row
 from streams import keeper
 from streams.course import Course
-from streams.keeper import Keeper, LostError
-from streams.outbox import StateRow
+from streams.keeper import Keeper
+from streams.localstore import StateRow
 from streams.shard import Outgoing
+from streams.table import LostError
 
 
 class At(NamedTuple):
@@ -33,9 +34,7 @@ class Given:
 
 
 class Log:
-    """A state that writes down what it applied; a store, an outbox and a source beside it, all in memory."""
-
-    changelog = "log"
+    """A state that writes down what it applied; a table, an outbox and a source beside it, all in memory."""
 
     def __init__(self, there: Iterable[int] = range(100), applied: int = -1) -> None:
         self.applied = applied
@@ -64,8 +63,10 @@ class Log:
         """Hold nothing at first."""
         return iter(())
 
-    def write(self, rows: Iterable[StateRow], _offset: int) -> None:
-        """Store rows."""
+    async def write(self, rows: Sequence[StateRow]) -> None:
+        """Store rows, unless another has the table; raises LostError."""
+        if not self.has_it:
+            raise LostError
         self.stored += [int(value or b"") for _, value in rows]
 
     async def send(self, *_message: object) -> Awaitable[None]:
@@ -74,9 +75,8 @@ class Log:
         done.set_result(None)
         return done
 
-    async def keep(self, _changelog: str, _partition: int, rows: Iterable[StateRow]) -> int:
-        """Take rows, at once."""
-        return len(list(rows))
+    async def close(self) -> None:
+        """Do nothing."""
 
     def took(self, state: object) -> None:
         """Count nothing."""
@@ -101,18 +101,18 @@ class Log:
 
 
 class SlowLog(Log):
-    """A log whose outbox takes rows only from a time on."""
+    """A log whose table takes rows only from a time on."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.may_keep = asyncio.Event()
+        self.may_write = asyncio.Event()
         self.is_asked = asyncio.Event()
 
-    async def keep(self, _changelog: str, _partition: int, rows: Iterable[StateRow]) -> int:
+    async def write(self, rows: Sequence[StateRow]) -> None:
         """Take rows when it may."""
         self.is_asked.set()
-        await self.may_keep.wait()
-        return len(list(rows))
+        await self.may_write.wait()
+        await super().write(rows)
 
 
 def keeper_of(log: Log) -> Keeper:
@@ -193,7 +193,7 @@ def test_a_flush_is_waited_for_before_partitions_change_hands() -> None:
         for _ in range(10):
             await asyncio.sleep(0)
         assert not rest.done()
-        log.may_keep.set()
+        log.may_write.set()
         await rest
         assert flush.done()
         assert log.stored == [0]
@@ -203,7 +203,7 @@ def test_a_flush_is_waited_for_before_partitions_change_hands() -> None:
 
 
 def test_what_another_worker_may_have_is_neither_told_nor_stored() -> None:
-    """A process that stood still may have lost its partition: it applies no more, and breaks off a flush that waited."""
+    """A process that stood still may have lost its partition: it applies no more, and stores nothing."""
 
     async def work() -> None:
         log = Log()
@@ -211,30 +211,10 @@ def test_what_another_worker_may_have_is_neither_told_nor_stored() -> None:
         await keeper.take(Given(0))
         log.has_it = False
         await keeper.take(Given(1))
-        with pytest.raises(LostError, match="partition 0"):
+        with pytest.raises(LostError):
             await keeper.flush()
         await keeper.close()
         assert log.seen == [0]
-        assert log.stored == []
-        assert keeper.done == 0
-
-    asyncio.run(work())
-
-
-def test_rows_that_came_behind_those_of_another_worker_are_not_stored() -> None:
-    """A process that stood still while Kafka took its rows does not know what was written before them."""
-
-    async def work() -> None:
-        log = SlowLog()
-        keeper = keeper_of(log)
-        await keeper.take(Given(0))
-        flush = asyncio.ensure_future(keeper.flush())
-        await asyncio.sleep(0.01)
-        log.has_it = False
-        log.may_keep.set()
-        with pytest.raises(LostError, match="partition 0"):
-            await flush
-        await keeper.close()
         assert log.stored == []
         assert keeper.done == 0
 
@@ -251,7 +231,7 @@ def test_a_worker_that_lost_a_partition_goes_on_without_it(monkeypatch: pytest.M
         await running.take(Given(0))
         await log.is_asked.wait()
         log.has_it = False
-        log.may_keep.set()
+        log.may_write.set()
         await log.lost.wait()
         await running.close()
         assert log.stored == []

@@ -14,8 +14,7 @@ from kafka import KafkaProducer
 
 from models.settings import parse_settings
 from streams.kafka import Cluster
-from streams.localstore import TableStore
-from streams.outbox import StateRow
+from streams.localstore import LocalStore, StateRow
 from streams.recovery import MAX_AGE_S, catch_up
 from streams.topics import MAX_FLUSH
 from tests.conftest import SharedBroker
@@ -25,7 +24,7 @@ class Changelog:
     """A topic of the test's own, and what its rows come to."""
 
     def __init__(self, bootstrap: str, name: str) -> None:
-        self.bootstrap = bootstrap
+        self.client = {"bootstrap_servers": bootstrap}
         self.name = name
         self.rows: dict[bytes, bytes | None] = {}  # what they come to
         self.written = 0  # rows
@@ -39,7 +38,7 @@ class Changelog:
 
     async def _flush(self, flushes: tuple[list[StateRow], ...]) -> None:
         sizes = {"max_batch_size": MAX_FLUSH, "max_request_size": MAX_FLUSH}
-        async with AIOKafkaProducer(bootstrap_servers=self.bootstrap, **sizes) as producer:
+        async with AIOKafkaProducer(**self.client, **sizes) as producer:
             for rows in flushes:
                 batch = producer.create_batch()
                 for key, value in rows:
@@ -49,13 +48,13 @@ class Changelog:
                 await (await producer.send_batch(batch, self.name, partition=0))
         self.rows = {key: value for key, value in self.rows.items() if value is not None}
 
-    async def catch_up(self, store: TableStore) -> None:
+    async def catch_up(self, store: LocalStore) -> None:
         """Bring a table up to the changelog."""
-        await catch_up(store, {"bootstrap_servers": self.bootstrap})
+        await catch_up(store, self.name, 0, self.client)
 
-    def store(self, folder: Path, clock: Callable[[], float] = time.time) -> TableStore:
+    def store(self, folder: Path, clock: Callable[[], float] = time.time) -> LocalStore:
         """Open a table in a folder and bring it up to the changelog."""
-        store = TableStore(folder, self.name, 0, clock)
+        store = LocalStore(folder, clock)
         asyncio.run(self.catch_up(store))
         return store
 
@@ -117,7 +116,9 @@ def test_a_flush_of_many_megabytes_comes_whole(changelog: Changelog, tmp_path: P
 
 def test_numbers_without_a_row_are_passed_over(changelog: Changelog, tmp_path: Path) -> None:
     """The marker of a transaction, as the last thing in a changelog, is not waited for."""
-    producer = KafkaProducer(bootstrap_servers=changelog.bootstrap, acks="all", transactional_id=changelog.name)
+    producer = KafkaProducer(
+        bootstrap_servers=changelog.client["bootstrap_servers"], acks="all", transactional_id=changelog.name
+    )
     producer.init_transactions()
     for value in (b"1", b"2"):
         producer.begin_transaction()
@@ -142,7 +143,7 @@ def test_a_table_that_missed_too_much_is_made_anew(changelog: Changelog, tmp_pat
 
 def test_a_table_of_another_changelog_is_made_anew(changelog: Changelog, tmp_path: Path) -> None:
     """One that is ahead of its changelog has rows of a topic that is there no more."""
-    store = TableStore(tmp_path, changelog.name, 0)
+    store = LocalStore(tmp_path)
     store.write([StateRow(b"desk of before", b"1")], 900)
     store.close()
     changelog.flush([StateRow(b"desk a", b"1")])

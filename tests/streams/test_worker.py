@@ -45,10 +45,10 @@ def die_at(self, *given):
 {owner}.{method} = die_at
 main()
 """
-BEFORE_ROWS_ARE_SENT = DIES.format(module="outbox", owner="Outbox", method="keep", at=3, is_before=True)
-ROWS_SENT_BUT_NOT_STORED = DIES.format(module="localstore", owner="TableStore", method="write", at=3, is_before=True)
+BEFORE_ROWS_ARE_SENT = DIES.format(module="table", owner="Table", method="write", at=3, is_before=True)
+ROWS_SENT_BUT_NOT_STORED = DIES.format(module="localstore", owner="LocalStore", method="write", at=3, is_before=True)
 STORED_BUT_NOT_ACKNOWLEDGED = DIES.format(
-    module="localstore", owner="TableStore", method="write", at=3, is_before=False
+    module="localstore", owner="LocalStore", method="write", at=3, is_before=False
 )
 
 # A program that runs a worker that takes a source for quiet after seconds.
@@ -139,29 +139,28 @@ Keeper._apply = say_and_apply
 main()
 """
 
-# The same, of a worker that is suspended while Kafka takes the rows of its fifth flush.
+# The same, of a worker that is suspended as it sends the rows of its fifth flush.
 SLEEPS_IN_MID_FLUSH = f"""
 import os, signal
-from streams.outbox import Outbox
-keep, calls = Outbox.keep, 0
-async def keep_and_sleep(self, *given):
+from streams.table import Table
+send, calls = Table._send, 0
+async def sleep_and_send(self, rows):
     global calls
     calls += 1
-    offset = await keep(self, *given)
     if calls == 5:
         os.kill(os.getpid(), signal.SIGSTOP)
-    return offset
-Outbox.keep = keep_and_sleep
+    return await send(self, rows)
+Table._send = sleep_and_send
 {SAYS_WHAT_IT_APPLIES}
 """
 
 # A program that runs a worker to which Kafka refuses a flush for good.
 REFUSED = """
 from streams.cli import main
-from streams.outbox import Outbox
+from streams.table import Table
 async def refused(self, *given):
     raise ValueError("refused for good")
-Outbox.keep = refused
+Table.write = refused
 main()
 """
 
