@@ -62,7 +62,10 @@ class LocalStore:
         self._folder.parent.mkdir(parents=True, exist_ok=True)
         self._rows = Rdict(str(self._folder), options)
         stored = self._rows.get(_PROGRESS_KEY)
-        self._progress = _NOTHING if stored is None else _decode(stored)
+        try:
+            self._progress = _NOTHING if stored is None else _decode(stored)
+        except msgspec.MsgspecError:
+            self.clear()
 
     @property
     def offset(self) -> int:

@@ -14,7 +14,7 @@ from kafka import KafkaProducer
 
 from models.settings import parse_settings
 from streams.kafka import Cluster
-from streams.localstore import LocalStore, StateRow
+from streams.localstore import _PROGRESS_KEY, LocalStore, StateRow
 from streams.recovery import MAX_AGE_S, catch_up
 from streams.topics import MAX_FLUSH
 from tests.conftest import SharedBroker
@@ -151,8 +151,13 @@ def test_a_table_of_another_changelog_is_made_anew(changelog: Changelog, tmp_pat
 
 
 def test_a_damaged_table_is_made_anew(changelog: Changelog, tmp_path: Path) -> None:
-    """What RocksDB cannot open, Kafka still has."""
+    """What RocksDB cannot open, or says it knows not how far, Kafka still has."""
     changelog.flush([StateRow(b"desk a", b"1")])
     changelog.store(tmp_path / "table").close()
     (tmp_path / "table" / "CURRENT").write_bytes(b"\0no manifest\n")
+    store = changelog.store(tmp_path / "table")
+    assert dict(store.read()) == {b"desk a": b"1"}
+    store.write([StateRow(b"desk b", b"1")], 0)
+    store._rows.put(_PROGRESS_KEY, b"not as it should be")  # noqa: SLF001 - as another version may have left it
+    store.close()
     assert dict(changelog.store(tmp_path / "table").read()) == {b"desk a": b"1"}
